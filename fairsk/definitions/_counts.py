@@ -1,0 +1,76 @@
+"""Group counts: the sufficient statistic of every metric of hard predictions."""
+
+import numpy as np
+
+from fairsk.utils._namespace import is_torch, namespace
+
+
+def group_counts(
+    group_codes, y_true, y_pred, *, n_groups, n_classes, sample_weight=None
+):
+    """Weighted confusion table of every group.
+
+    Parameters
+    ----------
+    group_codes : int array or tensor of shape (n_samples,)
+        Group of each sample, in [0, n_groups).
+    y_true : int array or tensor of shape (n_samples,)
+        Index of the true class of each sample, in [0, n_classes).
+    y_pred : array or tensor of shape (n_samples,) or (n_samples, n_classes)
+        Index of the predicted class (hard predictions, an integer dtype), or the
+        probability of each class (soft predictions). Soft counts are expected counts
+        under the probabilities, and in torch gradients flow through them.
+    n_groups, n_classes : int
+        Numbers of groups and classes.
+    sample_weight : array or tensor of shape (n_samples,), default=None
+        Weights; None counts every sample once.
+
+    Returns
+    -------
+    counts : array or tensor of shape (n_groups, n_classes, n_classes)
+        ``counts[g, i, j]`` is the weight of the samples of group g whose true class is
+        i and whose predicted class is j. Integers for unweighted hard predictions.
+    """
+    soft = y_pred.ndim == 2
+    shape = (n_groups, n_classes, n_classes)
+    if soft:
+        cells = _soft_cells(
+            _cell_codes((group_codes, y_true), (n_groups, n_classes)),
+            y_pred,
+            sample_weight,
+            n_groups * n_classes,
+        )
+    else:
+        codes = _cell_codes((group_codes, y_true, y_pred), shape)
+        cells = namespace(codes).bincount(
+            codes, sample_weight, minlength=n_groups * n_classes * n_classes
+        )
+    return cells.reshape(shape)
+
+
+def _cell_codes(codes, sizes):
+    """One code per row out of several: the row-major index into a table of `sizes`."""
+    n_cells = int(np.prod(sizes))
+    combined = _widen(codes[0], n_cells)
+    for more, size in zip(codes[1:], sizes[1:]):
+        combined = combined * size
+        combined += _widen(more, n_cells)
+    return combined
+
+
+def _widen(codes, n_cells):
+    """`codes` in the smallest integer dtype of the table: passes over fewer bytes."""
+    if is_torch(codes):
+        return codes.long()
+    return codes.astype(np.min_scalar_type(n_cells), copy=False)
+
+
+def _soft_cells(codes, probabilities, sample_weight, n_rows):
+    mass = probabilities
+    if sample_weight is not None:
+        mass = probabilities * sample_weight[:, None]
+    if is_torch(mass):
+        empty = mass.new_zeros((n_rows, mass.shape[1]))
+        return empty.index_add(0, codes, mass)
+    columns = [np.bincount(codes, column, minlength=n_rows) for column in mass.T]
+    return np.stack(columns, axis=1)

@@ -1,0 +1,108 @@
+"""Disparities: from one value per group to one number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fairsk.utils._namespace import constant_like, namespace
+
+
+@dataclass(frozen=True)
+class Disparity:
+    """How the values of the groups become one number.
+
+    Parameters
+    ----------
+    name : str
+        Name, as the parameter `disparity` takes it.
+    across_groups : callable
+        Maps values of shape (..., n_groups), NaN where undefined, to (...), NaN where
+        fewer than two groups have a value.
+    greater_is_better : bool
+        Whether a larger number is fairer. It also says which of several rates decides:
+        the least fair one.
+    formula : str
+        The formula in LaTeX, for the documentation.
+    """
+
+    name: str
+    across_groups: Callable
+    greater_is_better: bool
+    formula: str
+
+    def __call__(self, values):
+        """Reduce values of shape (..., n_rates, n_groups) to (...).
+
+        The number of each rate comes first, then the least fair rate counts. Rates
+        that fewer than two groups define are passed over; NaN if there is no other.
+        """
+        per_rate = self.across_groups(values)
+        if self.greater_is_better:
+            return -_nan_largest(-per_rate)
+        return _nan_largest(per_rate)
+
+
+def get_disparity(disparity):
+    """Disparity of that name; an instance is returned as it is."""
+    if isinstance(disparity, Disparity):
+        return disparity
+    try:
+        return DISPARITIES[disparity]
+    except (KeyError, TypeError):
+        raise ValueError(
+            f"`disparity` must be one of {sorted(DISPARITIES)} or a Disparity. "
+            f"Got {disparity!r}."
+        ) from None
+
+
+def _fill(values, missing, number):
+    return namespace(values).where(missing, constant_like(number, values), values)
+
+
+def _isnan(values):
+    return namespace(values).isnan(values)
+
+
+def _nan_largest(values):
+    """Largest defined value along the last axis; NaN where there is none."""
+    missing = _isnan(values)
+    largest = namespace(values).amax(_fill(values, missing, float("-inf")), axis=-1)
+    return _fill(largest, missing.all(-1), float("nan"))
+
+
+def _nan_smallest(values):
+    return -_nan_largest(-values)
+
+
+def _too_few(values):
+    return (~_isnan(values)).sum(-1) < 2
+
+
+def _difference(values):
+    gap = _nan_largest(values) - _nan_smallest(values)
+    return _fill(gap, _too_few(values), float("nan"))
+
+
+def _ratio(values):
+    largest, smallest = _nan_largest(values), _nan_smallest(values)
+    all_zero = largest == 0  # equal rates of 0 are equal: the ratio is 1
+    quotient = smallest / _fill(largest, all_zero, 1.0)
+    quotient = _fill(quotient, all_zero, 1.0)
+    return _fill(quotient, _too_few(values), float("nan"))
+
+
+def _variance(values):
+    missing = _isnan(values)
+    n_defined = (~missing).sum(-1)
+    divisor = n_defined + (n_defined == 0)
+    mean = _fill(values, missing, 0.0).sum(-1) / divisor
+    deviation = _fill(values - mean[..., None], missing, 0.0)
+    return _fill((deviation**2).sum(-1) / divisor, n_defined < 2, float("nan"))
+
+
+difference = Disparity("difference", _difference, False, r"\max_g r_g - \min_g r_g")
+ratio = Disparity("ratio", _ratio, True, r"\min_g r_g / \max_g r_g")
+variance = Disparity(
+    "variance", _variance, False, r"\frac{1}{G}\sum_g (r_g - \bar r)^2"
+)
+
+DISPARITIES = {disparity.name: disparity for disparity in (difference, ratio, variance)}

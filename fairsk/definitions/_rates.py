@@ -1,0 +1,173 @@
+"""Rates: ratios of cells of the (y_true, y_pred) table, declared as two tables."""
+
+from dataclasses import dataclass
+
+from fairsk.utils._namespace import as_float, constant_like, namespace
+
+
+class UndefinedRateWarning(UserWarning):
+    """A rate of a group has an empty denominator, so the group is left out."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    r"""A ratio of two sums over cells of the table of true and predicted labels.
+
+    With counts :math:`c_{ij}` (true label i, predicted label j, 1 the positive one),
+
+    .. math:: r = \sum_{ij} a_{ij} c_{ij} \,/\, \sum_{ij} b_{ij} c_{ij}.
+
+    Multiclass counts are collapsed to 2 x 2 for each class against the rest, one rate
+    per class. Where `per_class` is False there is one rate for all classes, whose
+    diagonal cells have the coefficients of (1, 1) and all others those of (0, 1).
+
+    Parameters
+    ----------
+    name : str
+        Name of the rate, in the field's standard terms.
+    numerator, denominator : ((float, float), (float, float))
+        Coefficients a and b, rows by true label, columns by predicted label.
+    per_class : bool, default=True
+        Whether multiclass labels give one rate per class.
+    """
+
+    name: str
+    numerator: tuple
+    denominator: tuple
+    per_class: bool = True
+
+    @property
+    def is_linear(self):
+        """Whether the rate is linear in the predictions.
+
+        It is where the denominator does not depend on the predicted label.
+        """
+        return all(row[0] == row[1] for row in self.denominator)
+
+    @property
+    def conditions_on_label(self):
+        """Whether the denominator depends on the true label."""
+        return self.denominator[0] != self.denominator[1]
+
+    def values(self, counts, pos_index=None):
+        """Rate of every group.
+
+        Parameters
+        ----------
+        counts : array or tensor of shape (..., n_groups, n_classes, n_classes)
+            Group counts.
+        pos_index : int, default=None
+            Class that counts as positive; None gives one rate for each class.
+
+        Returns
+        -------
+        values : array or tensor of shape (..., n_rates, n_groups)
+            NaN where the denominator is 0. There is one rate where `pos_index` is given
+            or `per_class` is False, otherwise one per class.
+        """
+        cells = self._cells(as_float(counts), pos_index)
+        numerator = _weighted_sum(self.numerator, cells)
+        denominator = _weighted_sum(self.denominator, cells)
+        xp = namespace(numerator)
+        defined = denominator > 0
+        # Dividing by 1 where undefined keeps torch's gradients finite.
+        safe = xp.where(defined, denominator, constant_like(1.0, denominator))
+        return xp.where(defined, numerator / safe, constant_like(float("nan"), safe))
+
+    def _cells(self, counts, pos_index):
+        if not self.per_class:
+            hit, miss = _agreement(counts)
+            # As if every sample were a positive: hits are (1, 1), misses (0, 1).
+            return ((None, miss), (None, hit))
+        true_negative, false_positive, false_negative, true_positive = confusion_cells(
+            counts, pos_index
+        )
+        return ((true_negative, false_positive), (false_negative, true_positive))
+
+
+def confusion_cells(counts, pos_index=None):
+    """Collapse class tables to 2 x 2, each class against the rest.
+
+    Parameters
+    ----------
+    counts : array or tensor of shape (..., n_groups, n_classes, n_classes)
+        Group counts.
+    pos_index : int, default=None
+        The only class to take; None takes every class in turn.
+
+    Returns
+    -------
+    true_negative, false_positive, false_negative, true_positive : array or tensor
+        Each of shape (..., n_classes or 1, n_groups).
+    """
+    xp = namespace(counts)
+    n_classes = counts.shape[-1]
+    same = constant_like([[float(i == j) for j in range(n_classes)]
+                          for i in range(n_classes)], counts)  # fmt: skip
+    other = 1.0 - same
+    if pos_index is not None:
+        same, other = same[pos_index : pos_index + 1], other[pos_index : pos_index + 1]
+    # Sums of cells only, never differences of totals: an empty cell stays exactly 0.
+    cells = [
+        xp.einsum("...gij,ki,kj->...kg", counts, rows, columns)
+        for rows in (other, same)
+        for columns in (other, same)
+    ]
+    return tuple(cells)
+
+
+def _agreement(counts):
+    """Weight of the diagonal and of all other cells, each (..., 1, n_groups)."""
+    xp = namespace(counts)
+    n_classes = counts.shape[-1]
+    eye = constant_like(
+        [[float(i == j) for j in range(n_classes)] for i in range(n_classes)], counts
+    )
+    hit = xp.einsum("...gij,ij->...g", counts, eye)
+    miss = xp.einsum("...gij,ij->...g", counts, 1.0 - eye)
+    return hit[..., None, :], miss[..., None, :]
+
+
+def _weighted_sum(table, cells):
+    total = 0.0
+    for coefficients, row in zip(table, cells):
+        for coefficient, cell in zip(coefficients, row):
+            if coefficient and cell is not None:
+                total = total + coefficient * cell
+    return total
+
+
+selection_rate = Rate("selection_rate", ((0, 1), (0, 1)), ((1, 1), (1, 1)))
+true_positive_rate = Rate("true_positive_rate", ((0, 0), (0, 1)), ((0, 0), (1, 1)))
+false_positive_rate = Rate("false_positive_rate", ((0, 1), (0, 0)), ((1, 1), (0, 0)))
+true_negative_rate = Rate("true_negative_rate", ((1, 0), (0, 0)), ((1, 1), (0, 0)))
+false_negative_rate = Rate("false_negative_rate", ((0, 0), (1, 0)), ((0, 0), (1, 1)))
+positive_predictive_value = Rate(
+    "positive_predictive_value", ((0, 0), (0, 1)), ((0, 1), (0, 1))
+)
+negative_predictive_value = Rate(
+    "negative_predictive_value", ((1, 0), (0, 0)), ((1, 0), (1, 0))
+)
+false_discovery_rate = Rate("false_discovery_rate", ((0, 1), (0, 0)), ((0, 1), (0, 1)))
+false_omission_rate = Rate("false_omission_rate", ((0, 0), (1, 0)), ((1, 0), (1, 0)))
+accuracy = Rate("accuracy", ((1, 0), (0, 1)), ((1, 1), (1, 1)), per_class=False)
+error_type_ratio = Rate("error_type_ratio", ((0, 0), (1, 0)), ((0, 1), (0, 0)))
+base_rate = Rate("base_rate", ((0, 0), (1, 1)), ((1, 1), (1, 1)))
+
+RATES = {
+    rate.name: rate
+    for rate in (
+        selection_rate,
+        true_positive_rate,
+        false_positive_rate,
+        true_negative_rate,
+        false_negative_rate,
+        positive_predictive_value,
+        negative_predictive_value,
+        false_discovery_rate,
+        false_omission_rate,
+        accuracy,
+        error_type_ratio,
+        base_rate,
+    )
+}

@@ -1,0 +1,299 @@
+"""Who is compared: groups of samples, from any sensitive features."""
+
+from dataclasses import dataclass
+
+import narwhals.stable.v1 as nw
+import numpy as np
+from scipy import sparse
+
+from fairsk.utils._factorize import factorize, small_codes
+from fairsk.utils._namespace import is_torch
+
+
+class SingleGroupWarning(UserWarning):
+    """Only one group is present, so there is nothing to compare."""
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """The group of every sample, as an integer code and a table of labels.
+
+    Several sensitive features are crossed: each combination that occurs is one group,
+    whose label is the tuple of its values.
+
+    Parameters
+    ----------
+    codes : int ndarray of shape (n_samples,)
+        Position in `labels` of the group of each sample.
+    labels : list of length n_groups
+        Label of each group, a scalar or a tuple of scalars, sorted where possible.
+    names : list of length n_columns
+        Name of each sensitive feature; its position where it has no name.
+
+    Examples
+    --------
+    >>> from fairsk.groups import Groups
+    >>> groups = Groups.from_columns({"sex": ["f", "m", "f"], "old": [1, 0, 1]})
+    >>> groups.labels
+    [('f', 1), ('m', 0)]
+    >>> groups.codes
+    array([0, 1, 0], dtype=int8)
+    """
+
+    codes: np.ndarray
+    labels: list
+    names: list
+
+    @classmethod
+    def from_columns(cls, sensitive_features, *, owner="Groups"):
+        """Groups from one or several columns.
+
+        Parameters
+        ----------
+        sensitive_features : Groups, array-like, Series, DataFrame or dict
+            One column of shape (n_samples,), or several: an array of shape (n_samples,
+            n_columns), a DataFrame, or a dict of columns. Any dtype.
+        owner : str, default="Groups"
+            Who asks, for the error messages.
+
+        Returns
+        -------
+        groups : Groups
+            Only groups that have a sample.
+        """
+        if isinstance(sensitive_features, Groups):
+            return sensitive_features
+        names, columns = _columns(sensitive_features, owner)
+        coded = [
+            _code_column(name, column, owner) for name, column in zip(names, columns)
+        ]
+        lengths = {len(codes) for _, codes in coded}
+        if len(lengths) > 1:
+            raise ValueError(
+                f"{owner} needs sensitive features of one length. Got columns of "
+                f"lengths {sorted(lengths)}."
+            )
+        labels, codes = coded[0] if len(coded) == 1 else _cross(coded)
+        return cls(codes, labels, names)
+
+    @property
+    def n_groups(self):
+        """Number of groups."""
+        return len(self.labels)
+
+    @property
+    def sizes(self):
+        """Number of samples of each group, shape (n_groups,)."""
+        return np.bincount(self.codes, minlength=self.n_groups)
+
+    def __len__(self):
+        """Number of samples."""
+        return len(self.codes)
+
+    def take(self, indices):
+        """Groups of the samples at `indices`, with the same table of labels."""
+        return Groups(self.codes[indices], self.labels, self.names)
+
+    def recode(self, labels, *, unseen="error", owner="Groups"):
+        """Code the samples by another table of labels, such as that of `fit`.
+
+        Parameters
+        ----------
+        labels : list
+            The table of labels to use.
+        unseen : {"error", "code"}, default="error"
+            What to do with a group that is not among `labels`: raise, or give its
+            samples the code -1.
+        owner : str, default="Groups"
+            Who asks, for the error messages.
+
+        Returns
+        -------
+        groups : Groups
+            With `labels` as table of labels.
+        """
+        position = {label: code for code, label in enumerate(labels)}
+        unknown = [label for label in self.labels if label not in position]
+        if unknown and unseen == "error":
+            raise ValueError(
+                f"{owner} needs groups that it saw in fit: {_short(labels)}. Got the "
+                f"unseen group(s) {_short(unknown)}. Fit on data that have them, or "
+                "join them to a known group."
+            )
+        table = np.array([position.get(label, -1) for label in self.labels], dtype=int)
+        codes = small_codes(table[self.codes], len(labels))
+        return Groups(codes, list(labels), self.names)
+
+
+def read_columns(X, group_by, *, owner="group_by"):
+    """Sensitive features that `group_by` names in X.
+
+    Parameters
+    ----------
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        The raw data, before any validation.
+    group_by : str, int, list of str or int, or callable
+        Column name(s) or position(s), or a function of X that returns the sensitive
+        features.
+    owner : str, default="group_by"
+        Who asks, for the error messages.
+
+    Returns
+    -------
+    sensitive_features : dict or object
+        Columns by name, or what the callable returned.
+    """
+    if callable(group_by):
+        return group_by(X)
+    keys = list(group_by) if isinstance(group_by, (list, tuple)) else [group_by]
+    return {key: _read_column(X, key, owner) for key in keys}
+
+
+def _read_column(X, key, owner):
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        if key in frame.columns:
+            return frame[key].to_native()
+        if isinstance(key, (int, np.integer)) and abs(key) < len(frame.columns):
+            return frame[:, int(key)].to_native()
+        raise ValueError(
+            f"{owner} needs `group_by` to name a column of X. Got {key!r}; X has the "
+            f"columns {_short(list(frame.columns))}."
+        )
+    if isinstance(key, str):
+        raise ValueError(
+            f"{owner} cannot read the column {key!r} by name, because X is "
+            f"{type(X).__name__} without column names. Pass a DataFrame (inside a "
+            "pipeline: `set_output(transform='pandas')` on the step before), give the "
+            "position of the column, or pass `sensitive_features`."
+        )
+    return _read_position(X, key, owner)
+
+
+def _read_position(X, key, owner):
+    array = X if sparse.issparse(X) or hasattr(X, "shape") else np.asarray(X)
+    if len(array.shape) != 2 or not -array.shape[1] <= key < array.shape[1]:
+        raise ValueError(
+            f"{owner} needs `group_by` to be the position of a column of X. "
+            f"Got {key!r}; X has shape {tuple(array.shape)}."
+        )
+    if sparse.issparse(array):
+        return np.ravel(array.tocsc()[:, [key]].toarray())
+    return array[:, key]
+
+
+def _columns(sensitive_features, owner):
+    """Names and 1d columns of whatever holds the sensitive features."""
+    if sensitive_features is None:
+        raise ValueError(
+            f"{owner} needs the group of each sample. Got None. Pass "
+            "`sensitive_features`."
+        )
+    if isinstance(sensitive_features, dict):
+        return list(sensitive_features), list(sensitive_features.values())
+    native = nw.from_native(
+        sensitive_features, eager_only=True, allow_series=True, pass_through=True
+    )
+    if isinstance(native, nw.Series):
+        return [native.name if native.name is not None else 0], [native]
+    if isinstance(native, nw.DataFrame):
+        return list(native.columns), [native[name] for name in native.columns]
+    array = _as_array(sensitive_features)
+    if array.ndim == 1:
+        return [0], [array]
+    if array.ndim == 2 and array.shape[1] > 0:
+        return list(range(array.shape[1])), list(array.T)
+    raise ValueError(
+        f"{owner} needs sensitive features of shape (n_samples,) or (n_samples, "
+        f"n_columns). Got shape {array.shape}."
+    )
+
+
+def _as_array(values):
+    if is_torch(values):
+        return values.detach().cpu().numpy()
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return np.asarray(values, dtype=object)
+    # numpy turns [1, "a", None] into strings; keep what the values were.
+    return np.asarray(values, dtype=object) if array.dtype.kind in "US" else array
+
+
+def _code_column(name, column, owner):
+    series = nw.from_native(
+        column, eager_only=True, series_only=True, pass_through=True
+    )
+    if isinstance(series, nw.Series):
+        labels, codes = _code_series(series)
+    else:
+        array = _as_array(column)
+        if array.ndim != 1:
+            raise ValueError(
+                f"{owner} needs one value per sample in the sensitive feature "
+                f"{name!r}. Got shape {array.shape}."
+            )
+        labels, codes = _factorize(array, name, owner)
+    n_missing = int((codes == -1).sum()) if codes.size and codes.min() < 0 else 0
+    if n_missing:
+        raise ValueError(
+            f"{owner} needs the group of each sample. The sensitive feature {name!r} "
+            f"is missing in {n_missing} of {len(codes)} samples. Drop these rows, or "
+            'fill them with a label of their own, such as "unknown".'
+        )
+    return labels.tolist() if isinstance(labels, np.ndarray) else labels, codes
+
+
+def _factorize(array, name, owner):
+    try:
+        return factorize(array)
+    except TypeError as error:
+        raise TypeError(
+            f"{owner} needs hashable group labels in the sensitive feature {name!r}. "
+            f"{error}."
+        ) from None
+
+
+def _code_series(series):
+    """Labels and codes of a narwhals series."""
+    native = series.to_native()
+    numeric = series.dtype.is_numeric() or series.dtype == nw.Boolean
+    if hasattr(native, "factorize") and not numeric:
+        # pandas hashes its own dtypes faster than any array of objects can be coded.
+        codes, labels = native.factorize(use_na_sentinel=True)
+        return _sort_labels(np.asarray(labels, dtype=object), codes)
+    return factorize(_with_missing(series))
+
+
+def _with_missing(series):
+    n_missing = series.null_count()
+    return (
+        np.asarray(series.to_list(), dtype=object) if n_missing else series.to_numpy()
+    )
+
+
+def _sort_labels(labels, codes):
+    sorted_labels, position = factorize(labels)
+    table = np.append(position, -1)
+    return sorted_labels, small_codes(table[codes], len(labels))
+
+
+def _cross(coded):
+    """Cross the columns into the combinations that occur, column by column."""
+    labels, codes = [(label,) for label in coded[0][0]], coded[0][1]
+    for more_labels, more_codes in coded[1:]:
+        n_more = len(more_labels)
+        cells = codes.astype(np.intp) * n_more + more_codes
+        # Only combinations that occur are spelt out: the full product may be huge.
+        observed, codes = factorize(cells)
+        labels = [(*labels[cell // n_more], more_labels[cell % n_more])
+                  for cell in observed.tolist()]  # fmt: skip
+    return labels, codes
+
+
+def _short(labels, limit=10):
+    shown = ", ".join(repr(label) for label in labels[:limit])
+    more = f", ... ({len(labels)} in all)" if len(labels) > limit else ""
+    return f"[{shown}{more}]"

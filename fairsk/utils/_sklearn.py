@@ -1,0 +1,31 @@
+"""The only home of what scikit-learn keeps private.
+
+Everything here is used by several folders and may move between scikit-learn
+releases; a new release is supported by mending this file.
+"""
+
+from sklearn.base import _fit_context
+from sklearn.metrics._scorer import _BaseScorer
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Hidden,
+    Interval,
+    Options,
+    StrOptions,
+    validate_params,
+)
+from sklearn.utils.metadata_routing import _routing_enabled
+from sklearn.utils.validation import _check_sample_weight
+
+__all__ = [
+    "HasMethods",
+    "Hidden",
+    "Interval",
+    "Options",
+    "StrOptions",
+    "_BaseScorer",
+    "_check_sample_weight",
+    "_fit_context",
+    "_routing_enabled",
+    "validate_params",
+]
