@@ -46,6 +46,7 @@ def load_adult(*, as_frame="auto", return_X_y=False, drop_sensitive=False):
         DESCR : str
             Where the data come from, their licence, and what is wrong with them.
     (data, target) : tuple if ``return_X_y=True``
+        The features and the target alone.
 
     Notes
     -----
@@ -124,6 +125,7 @@ def load_compas(*, as_frame="auto", return_X_y=False, drop_sensitive=False):
         DESCR : str
             Where the data come from, their licence, and what is wrong with them.
     (data, target) : tuple if ``return_X_y=True``
+        The features and the target alone.
 
     Notes
     -----
@@ -199,6 +201,7 @@ def load_german_credit(*, as_frame="auto", return_X_y=False, drop_sensitive=Fals
         DESCR : str
             Where the data come from, their licence, and what is wrong with them.
     (data, target) : tuple if ``return_X_y=True``
+        The features and the target alone.
 
     Notes
     -----
@@ -277,6 +280,7 @@ def load_law_school(*, as_frame="auto", return_X_y=False, drop_sensitive=False):
         DESCR : str
             Where the data come from, their licence, and what is wrong with them.
     (data, target) : tuple if ``return_X_y=True``
+        The features and the target alone.
 
     Notes
     -----
