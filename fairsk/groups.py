@@ -6,8 +6,9 @@ import narwhals.stable.v1 as nw
 import numpy as np
 from scipy import sparse
 
+from fairsk.utils._columns import as_array, as_column, factorize_column
 from fairsk.utils._factorize import factorize, small_codes
-from fairsk.utils._namespace import is_torch
+from fairsk.utils._namespace import namespace
 
 
 class SingleGroupWarning(UserWarning):
@@ -84,7 +85,7 @@ class Groups:
     @property
     def sizes(self):
         """Number of samples of each group, shape (n_groups,)."""
-        return np.bincount(self.codes, minlength=self.n_groups)
+        return namespace(self.codes).bincount(self.codes, minlength=self.n_groups)
 
     def __len__(self):
         """Number of samples."""
@@ -198,7 +199,7 @@ def _columns(sensitive_features, owner):
         return [native.name if native.name is not None else 0], [native]
     if isinstance(native, nw.DataFrame):
         return list(native.columns), [native[name] for name in native.columns]
-    array = _as_array(sensitive_features)
+    array = as_array(sensitive_features)
     if array.ndim == 1:
         return [0], [array]
     if array.ndim == 2 and array.shape[1] > 0:
@@ -209,33 +210,20 @@ def _columns(sensitive_features, owner):
     )
 
 
-def _as_array(values):
-    if is_torch(values):
-        return values.detach().cpu().numpy()
-    if isinstance(values, np.ndarray):
-        return values
-    try:
-        array = np.asarray(values)
-    except ValueError:
-        return np.asarray(values, dtype=object)
-    # numpy turns [1, "a", None] into strings; keep what the values were.
-    return np.asarray(values, dtype=object) if array.dtype.kind in "US" else array
-
-
 def _code_column(name, column, owner):
-    series = nw.from_native(
-        column, eager_only=True, series_only=True, pass_through=True
-    )
-    if isinstance(series, nw.Series):
-        labels, codes = _code_series(series)
-    else:
-        array = _as_array(column)
-        if array.ndim != 1:
-            raise ValueError(
-                f"{owner} needs one value per sample in the sensitive feature "
-                f"{name!r}. Got shape {array.shape}."
-            )
-        labels, codes = _factorize(array, name, owner)
+    column = as_column(column)
+    if getattr(column, "ndim", 1) != 1:
+        raise ValueError(
+            f"{owner} needs one value per sample in the sensitive feature {name!r}. "
+            f"Got shape {column.shape}."
+        )
+    try:
+        labels, codes = factorize_column(column)
+    except TypeError as error:
+        raise TypeError(
+            f"{owner} needs hashable group labels in the sensitive feature {name!r}. "
+            f"{error}."
+        ) from None
     n_missing = int((codes == -1).sum()) if codes.size and codes.min() < 0 else 0
     if n_missing:
         raise ValueError(
@@ -243,41 +231,7 @@ def _code_column(name, column, owner):
             f"is missing in {n_missing} of {len(codes)} samples. Drop these rows, or "
             'fill them with a label of their own, such as "unknown".'
         )
-    return labels.tolist() if isinstance(labels, np.ndarray) else labels, codes
-
-
-def _factorize(array, name, owner):
-    try:
-        return factorize(array)
-    except TypeError as error:
-        raise TypeError(
-            f"{owner} needs hashable group labels in the sensitive feature {name!r}. "
-            f"{error}."
-        ) from None
-
-
-def _code_series(series):
-    """Labels and codes of a narwhals series."""
-    native = series.to_native()
-    numeric = series.dtype.is_numeric() or series.dtype == nw.Boolean
-    if hasattr(native, "factorize") and not numeric:
-        # pandas hashes its own dtypes faster than any array of objects can be coded.
-        codes, labels = native.factorize(use_na_sentinel=True)
-        return _sort_labels(np.asarray(labels, dtype=object), codes)
-    return factorize(_with_missing(series))
-
-
-def _with_missing(series):
-    n_missing = series.null_count()
-    return (
-        np.asarray(series.to_list(), dtype=object) if n_missing else series.to_numpy()
-    )
-
-
-def _sort_labels(labels, codes):
-    sorted_labels, position = factorize(labels)
-    table = np.append(position, -1)
-    return sorted_labels, small_codes(table[codes], len(labels))
+    return labels.tolist(), codes
 
 
 def _cross(coded):

@@ -36,6 +36,35 @@ def factorize(values):
     return _factorize_sorted(values)
 
 
+def factorize_tensor(values):
+    """Code the distinct values of a torch tensor, on its device.
+
+    Parameters
+    ----------
+    values : tensor of shape (n_samples,)
+        Booleans or numbers.
+
+    Returns
+    -------
+    labels : list of length n_labels
+        Distinct values, sorted; a NaN stays a value.
+    codes : tensor of shape (n_samples,)
+        Position in `labels` of every value.
+    """
+    if len(values) and not values.is_floating_point():
+        integers = values.long()
+        low, high = integers.min().item(), integers.max().item()
+        if high - low < _MAX_TABLE:
+            codes = integers - low
+            observed = codes.bincount() > 0
+            labels = [low + position for position in observed.nonzero()[:, 0].tolist()]
+            if len(labels) <= high - low:
+                codes = (observed.long().cumsum(0) - 1)[codes]
+            return labels, codes
+    labels, codes = values.unique(return_inverse=True)
+    return labels.tolist(), codes
+
+
 def is_missing(value):
     """Whether a scalar stands for a missing value (NaN, None, NaT, NA)."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):

@@ -1,0 +1,1 @@
+"""Measure fairness: named metrics and scorers for model selection."""
