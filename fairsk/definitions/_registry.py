@@ -51,6 +51,11 @@ class FairnessDefinition:
         """Whether some rate conditions on the true label."""
         return any(rate.conditions_on_label for rate in self.rates)
 
+    @property
+    def has_positive_class(self):
+        """Whether some rate depends on which class is the positive one."""
+        return any(rate.per_class for rate in self.rates)
+
     def values(self, counts, pos_index=None):
         """Rates of every group, stacked.
 
