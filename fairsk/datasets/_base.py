@@ -8,6 +8,9 @@ from importlib.util import find_spec
 import numpy as np
 from sklearn.utils import Bunch
 
+# Holds `data/<name>.csv.gz` and `descr/<name>.rst`.
+FOLDER = resources.files("fairsk.datasets")
+
 
 def load_table(
     name,
@@ -90,7 +93,7 @@ def read_csv(name):
     Columns of whole numbers are int64, other numbers float64, anything else is an
     object array of str. A blank is NaN.
     """
-    path = resources.files("fairsk.datasets") / "data" / f"{name}.csv.gz"
+    path = FOLDER / "data" / f"{name}.csv.gz"
     with path.open("rb") as raw, gzip.open(raw, "rt", encoding="utf-8") as text:
         header, *rows = csv.reader(text)
     return {
@@ -101,7 +104,7 @@ def read_csv(name):
 
 def read_description(name):
     """Return the text of ``descr/<name>.rst``."""
-    path = resources.files("fairsk.datasets") / "descr" / f"{name}.rst"
+    path = FOLDER / "descr" / f"{name}.rst"
     return path.read_text(encoding="utf-8")
 
 

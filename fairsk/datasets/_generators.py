@@ -28,13 +28,13 @@ def make_biased_classification(
 
     .. math::
 
-        A &\sim \mathrm{Categorical}(w_0, \dots, w_{G-1}) \\
+        A &\sim \mathrm{Categorical}(w_0, \ldots, w_{G-1}) \\
         Y^* \mid A &\sim \mathrm{Bernoulli}\bigl(
-            b + \delta\,(\tfrac12 - \tfrac{A}{G-1})\bigr) \\
+            b + \delta\,(\frac{1}{2} - \frac{A}{G-1})\bigr) \\
         Y \mid Y^*, A &= Y^* \cdot \bigl(1 - F\,[A > 0]\bigr), \quad
             F \sim \mathrm{Bernoulli}(\beta) \\
         X_0 \mid A &\sim N(\rho A,\ 1) \\
-        X_j \mid Y^* &\sim N\bigl(s\,(Y^* - \tfrac12) / \sqrt{m},\ 1\bigr), \quad
+        X_j \mid Y^* &\sim N\bigl(s\,(Y^* - \frac{1}{2}) / \sqrt{m},\ 1\bigr), \quad
             1 \le j \le m
 
     and the other features are standard normal noise. So :math:`X_0` is a proxy of the

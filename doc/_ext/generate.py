@@ -1,0 +1,218 @@
+"""Write the parts of the documentation that the package itself knows.
+
+The API reference comes from the `__all__` of the public modules, the table of
+definitions from their registry, and the changelog from its fragments: none of them can
+be forgotten, and none is written twice.
+"""
+
+import importlib
+import pkgutil
+from inspect import getdoc, isclass, isfunction
+
+import fairsk
+from fairsk.definitions import DEFINITIONS, DISPARITIES, RATES
+
+KINDS = {"feature": "New", "enhancement": "Better", "fix": "Fixed"}
+CELLS = {(0, 0): "TN", (0, 1): "FP", (1, 0): "FN", (1, 1): "TP"}
+
+
+def public_modules():
+    """Modules of fairsk that have an `__all__`, by their full name.
+
+    Returns
+    -------
+    modules : dict of {str: module}
+        Sorted by name.
+    """
+    names = [
+        module.name
+        for module in pkgutil.walk_packages(fairsk.__path__, "fairsk.")
+        if not any(part.startswith("_") for part in module.name.split("."))
+    ]
+    modules = {name: importlib.import_module(name) for name in sorted(names)}
+    return {name: mod for name, mod in modules.items() if hasattr(mod, "__all__")}
+
+
+def api_pages():
+    """Text of the pages of the API reference: an index and one page for each module.
+
+    Returns
+    -------
+    pages : dict of {str: str}
+        reStructuredText by the name of the page.
+    """
+    modules = public_modules()
+    index = [*_title("API reference", "="), ".. list-table::", ""]
+    for name, module in modules.items():
+        index += [f"   * - :doc:`{name} <{name}>`", f"     - {_summary(module)}"]
+    index += [
+        "",
+        ".. toctree::",
+        "   :hidden:",
+        "",
+        *(f"   {name}" for name in modules),
+    ]
+    pages = {name: _module_page(name, module) for name, module in modules.items()}
+    return {"index": "\n".join(index) + "\n", **pages}
+
+
+def _module_page(name, module):
+    lines = [*_title(name, "="), getdoc(module), "", f".. currentmodule:: {name}", ""]
+    kinds = _kinds_of_members(module)
+    for kind in ("Classes", "Functions"):
+        if kinds[kind]:
+            lines += [
+                f".. rubric:: {kind}",
+                "",
+                ".. autosummary::",
+                "   :toctree: .",
+                "",
+            ]
+            lines += [f"   {member}" for member in kinds[kind]]
+            lines += [""]
+    if kinds["Objects"]:
+        lines += [".. rubric:: Objects", ""]
+        lines += [
+            f"- ``{member}``, a :class:`~{_full_name(type(getattr(module, member)))}`"
+            for member in kinds["Objects"]
+        ]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _summary(module):
+    return getdoc(module).partition("\n\n")[0].replace("\n", " ")
+
+
+def _full_name(cls):
+    """Name by which the documentation knows a class: without its private module."""
+    parts = [part for part in cls.__module__.split(".") if not part.startswith("_")]
+    return ".".join([*parts, cls.__name__]) if parts != ["builtins"] else cls.__name__
+
+
+def _kinds_of_members(module):
+    kinds = {"Classes": [], "Functions": [], "Objects": []}
+    for name in sorted(module.__all__, key=str.lower):
+        member = getattr(module, name)
+        kind = (
+            "Classes"
+            if isclass(member)
+            else "Functions"
+            if isfunction(member)
+            else "Objects"
+        )
+        kinds[kind].append(name)
+    return kinds
+
+
+def definitions_table():
+    """Table of the registered fairness definitions.
+
+    Returns
+    -------
+    text : str
+        reStructuredText.
+    """
+    rows = [["Definition, its rates and its paper", "What must hold for every group a"]]
+    for name, definition in sorted(DEFINITIONS.items()):
+        rates = ", ".join(f"``{rate.name}``" for rate in definition.rates)
+        paper = f". {definition.reference}." if definition.reference else "."
+        described = f"**{name}**\n\n       Of {rates}{paper}"
+        rows.append([described, _math(definition.statement)])
+    return _table(rows, widths=[40, 60])
+
+
+def rates_table():
+    """Table of the rates, as ratios of cells of the confusion table.
+
+    Returns
+    -------
+    text : str
+        reStructuredText.
+    """
+    rows = [["Name", "Formula", "Linear in the predictions"]]
+    for name, rate in sorted(RATES.items()):
+        formula = rf"\dfrac{{{_sum(rate.numerator)}}}{{{_sum(rate.denominator)}}}"
+        rows.append([f"``{name}``", _math(formula), "yes" if rate.is_linear else "no"])
+    return _table(rows, widths=[35, 45, 20])
+
+
+def disparities_table():
+    """Table of the disparities.
+
+    Returns
+    -------
+    text : str
+        reStructuredText.
+    """
+    rows = [["Name", "Formula", "Fair at"]]
+    for name, disparity in sorted(DISPARITIES.items()):
+        fair = "1" if disparity.greater_is_better else "0"
+        rows.append([f"``{name}``", _math(disparity.formula), fair])
+    return _table(rows, widths=[30, 50, 20])
+
+
+def changelog(folder):
+    """Fragments of the changelog, those of the next release first.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the fragments ``<name>.<kind>.rst``, and one folder for each release.
+
+    Returns
+    -------
+    text : str
+        reStructuredText.
+    """
+    releases = [path for path in folder.iterdir() if path.is_dir()]
+    releases.sort(key=lambda path: _version(path.name), reverse=True)
+    titles = {folder: "Unreleased", **{path: path.name for path in releases}}
+    lines = []
+    for path, title in titles.items():
+        lines += _title(title, "-")
+        for kind, heading in KINDS.items():
+            fragments = sorted(path.glob(f"*.{kind}.rst"))
+            if fragments:
+                lines += [f".. rubric:: {heading}", ""]
+                lines += [_bullet(fragment.read_text()) for fragment in fragments]
+                lines += [""]
+    return "\n".join(lines)
+
+
+def _version(name):
+    return [int(part) if part.isdigit() else -1 for part in name.split(".")]
+
+
+def _bullet(text):
+    return "- " + text.strip().replace("\n", "\n  ")
+
+
+def _title(text, underline):
+    return [text, underline * len(text), ""]
+
+
+def _math(formula):
+    return f":math:`{formula}`" if formula else ""
+
+
+def _sum(table):
+    """Weighted sum of cells, such as "FP - 2 FN", in LaTeX."""
+    formula = ""
+    for (i, j), cell in CELLS.items():
+        weight = table[i][j]
+        if weight:
+            sign = "-" if weight < 0 else "+"
+            factor = "" if abs(weight) == 1 else f"{abs(weight):g} "
+            term = rf"{factor}\mathrm{{{cell}}}"
+            formula += f" {sign} {term}" if formula else f"{sign}{term}"
+    return formula.removeprefix("+")
+
+
+def _table(rows, widths):
+    lines = [".. list-table::", "   :header-rows: 1"]
+    lines += ["   :widths: " + " ".join(map(str, widths)), ""]
+    for first, *others in rows:
+        lines.append(f"   * - {first}")
+        lines += [f"     - {cell}" for cell in others]
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""Sphinx's side of `generate`: a directive, and the page of the API reference."""
+
+from pathlib import Path
+
+import generate
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import nested_parse_with_titles
+
+
+class Generated(SphinxDirective):
+    """Put the text of one of the functions of `generate` into a page."""
+
+    required_arguments = 1
+
+    def run(self):
+        """Parse the text where the directive stands."""
+        texts = {
+            "definitions": generate.definitions_table,
+            "rates": generate.rates_table,
+            "disparities": generate.disparities_table,
+            "changelog": lambda: generate.changelog(Path(self.env.srcdir) / "changes"),
+        }
+        text = texts[self.arguments[0]]()
+        # What the text is made from may change while the page does not.
+        self.env.note_reread()
+        node = nodes.section(document=self.state.document)
+        lines = StringList(text.splitlines(), source=f"generated {self.arguments[0]}")
+        nested_parse_with_titles(self.state, lines, node)
+        return node.children
+
+
+def write_api_reference(app, config):
+    """Write the pages of the API reference before autosummary looks for pages."""
+    folder = Path(app.srcdir) / "api" / "generated"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in generate.api_pages().items():
+        page = folder / f"{name}.rst"
+        if not page.exists() or page.read_text() != text:
+            page.write_text(text)
+
+
+def setup(app):
+    """Register with Sphinx."""
+    app.add_directive("generated", Generated)
+    app.connect("config-inited", write_api_reference)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,99 @@
+"""Generated parts of the documentation: complete, and in order."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from fairsk.definitions import DEFINITIONS, DISPARITIES, RATES
+
+DOC = Path(__file__).parents[1] / "doc"
+
+
+@pytest.fixture(scope="module", name="generate")
+def fixture_generate():
+    spec = importlib.util.spec_from_file_location(
+        "generate", DOC / "_ext" / "generate.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_public_name_is_in_the_reference(generate):
+    pages = generate.api_pages()
+    for name, module in generate.public_modules().items():
+        assert f":doc:`{name} <{name}>`" in pages["index"]
+        for member in module.__all__:
+            assert re.search(rf"^(   {member}|- ``{member}``.*)$", pages[name], re.M)
+
+
+def test_private_modules_are_not_in_the_reference(generate):
+    modules = generate.public_modules()
+    assert "fairsk.definitions" in modules
+    assert not [name for name in modules if "._" in name]
+
+
+@pytest.mark.parametrize(
+    ("table", "registry"),
+    [
+        ("definitions_table", DEFINITIONS),
+        ("rates_table", RATES),
+        ("disparities_table", DISPARITIES),
+    ],
+)
+def test_tables_have_a_row_with_formula_for_each_entry(generate, table, registry):
+    header, *rows = getattr(generate, table)().split("   * - ")[1:]
+    assert len(rows) == len(registry)
+    for name, row in zip(sorted(registry), rows):
+        assert name in row
+        assert row.count(":math:`") == 1
+        assert row.count("\n     - ") == header.count("\n     - ")
+
+
+def test_rates_are_written_as_ratios_of_cells(generate):
+    rates = generate.rates_table()
+    tpr = r"\dfrac{\mathrm{TP}}{\mathrm{FN} + \mathrm{TP}}"
+    assert f"``true_positive_rate``\n     - :math:`{tpr}`\n     - yes" in rates
+
+
+def test_negative_and_repeated_cells_keep_their_weight(generate):
+    assert generate._sum(((0, 1), (-2, 0))) == r"\mathrm{FP} - 2 \mathrm{FN}"
+    assert generate._sum(((0.5, 0), (0, 1))) == r"0.5 \mathrm{TN} + \mathrm{TP}"
+    assert generate._sum(((-1, 0), (0, 0))) == r"-\mathrm{TN}"
+
+
+def test_changelog_sorts_releases_and_kinds(generate, tmp_path):
+    fragments = {
+        "b.fix.rst": "Mended.",
+        "a.feature.rst": "Made\nanew.",
+        "0.10.0/c.enhancement.rst": "Tenth.",
+        "0.9.0/d.feature.rst": "Ninth.",
+        "README.md": "How to.",
+    }
+    for name, text in fragments.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    text = generate.changelog(tmp_path)
+    in_order = [
+        "Unreleased",
+        ".. rubric:: New",
+        "- Made\n  anew.",
+        ".. rubric:: Fixed",
+        "- Mended.",
+        "0.10.0",
+        "- Tenth.",
+        "0.9.0",
+        "- Ninth.",
+    ]
+    positions = [text.index(part) for part in in_order]
+    assert positions == sorted(positions)
+    assert "How to" not in text
+
+
+def test_every_fragment_has_a_kind(generate):
+    for path in (DOC / "changes").rglob("*.rst"):
+        assert path.name.split(".")[-2] in generate.KINDS, path.name
+        assert path.read_text().strip()
