@@ -22,12 +22,17 @@ class Disparity:
         the least fair one.
     formula : str
         The formula in LaTeX, for the documentation.
+    to_overall : callable
+        Maps values of shape (..., n_groups) and the value of all samples together, of
+        shape (...), to (...): how far the groups are from it. NaN where that value or
+        those of all groups are undefined.
     """
 
     name: str
     across_groups: Callable
     greater_is_better: bool
     formula: str
+    to_overall: Callable
 
     def __call__(self, values):
         """Reduce values of shape (..., n_rates, n_groups) to (...).
@@ -99,10 +104,40 @@ def _variance(values):
     return _fill((deviation**2).sum(-1) / divisor, n_defined < 2, float("nan"))
 
 
-difference = Disparity("difference", _difference, False, r"\max_g r_g - \min_g r_g")
-ratio = Disparity("ratio", _ratio, True, r"\min_g r_g / \max_g r_g")
+def _difference_to_overall(values, overall):
+    return _nan_largest(abs(values - overall[..., None]))
+
+
+def _ratio_to_overall(values, overall):
+    overall = overall[..., None]
+    both_zero = (values == 0) & (overall == 0)
+    low = namespace(values).minimum(values, overall)
+    high = _fill(namespace(values).maximum(values, overall), both_zero, 1.0)
+    return _nan_smallest(_fill(low / high, both_zero, 1.0))
+
+
+def _variance_to_overall(values, overall):
+    deviation = values - overall[..., None]
+    missing = _isnan(deviation)
+    n_defined = (~missing).sum(-1)
+    total = (_fill(deviation, missing, 0.0) ** 2).sum(-1)
+    return _fill(total / (n_defined + (n_defined == 0)), n_defined == 0, float("nan"))
+
+
+difference = Disparity(
+    "difference",
+    _difference,
+    False,
+    r"\max_g r_g - \min_g r_g",
+    _difference_to_overall,
+)
+ratio = Disparity("ratio", _ratio, True, r"\min_g r_g / \max_g r_g", _ratio_to_overall)
 variance = Disparity(
-    "variance", _variance, False, r"\frac{1}{G}\sum_g (r_g - \bar r)^2"
+    "variance",
+    _variance,
+    False,
+    r"\frac{1}{G}\sum_g (r_g - \bar r)^2",
+    _variance_to_overall,
 )
 
 DISPARITIES = {disparity.name: disparity for disparity in (difference, ratio, variance)}

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fairsk.utils._namespace import as_float, constant_like, namespace
 
 
@@ -49,6 +51,69 @@ class Rate:
         """Whether the denominator depends on the true label."""
         return self.denominator[0] != self.denominator[1]
 
+    @property
+    def conditions_on_prediction(self):
+        """Whether the denominator depends on the predicted label."""
+        return not self.is_linear
+
+    @property
+    def is_proportion(self):
+        """Whether the rate is the share of some samples among others.
+
+        It is where each cell is either in the denominator or not, and the numerator is
+        a part of it. Only then is the numerator a binomial count.
+        """
+        pairs = [pair for rows in zip(self.numerator, self.denominator)
+                 for pair in zip(*rows)]  # fmt: skip
+        return all(b in (0, 1) and a in (0, b) for a, b in pairs)
+
+    def null_strata(self, n_classes):
+        """Rows between which the group is exchangeable where the rate is fair.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes K.
+
+        Returns
+        -------
+        strata : int ndarray of shape (n_classes, n_classes)
+            Stratum of each cell of the table of true and predicted labels: the true
+            label where the rate conditions on it, the predicted label where it
+            conditions on that, and the samples that the rate looks at where it
+            conditions on both. One stratum where it conditions on neither.
+        """
+        strata = np.zeros((n_classes, n_classes), dtype=int)
+        if self.conditions_on_label and self.conditions_on_prediction:
+            used = np.not_equal(self.numerator, 0) | np.not_equal(self.denominator, 0)
+            for k in range(n_classes):
+                own = (np.arange(n_classes) == k).astype(int)
+                strata |= used[np.ix_(own, own)]
+        elif self.conditions_on_label:
+            strata += np.arange(n_classes)[:, None]
+        elif self.conditions_on_prediction:
+            strata += np.arange(n_classes)
+        return strata
+
+    def totals(self, counts, pos_index=None):
+        """Numerator and denominator of every group.
+
+        Parameters
+        ----------
+        counts : array or tensor of shape (..., n_groups, n_classes, n_classes)
+            Group counts.
+        pos_index : int, default=None
+            Class that counts as positive; None gives one rate for each class.
+
+        Returns
+        -------
+        numerator, denominator : array or tensor of shape (..., n_rates, n_groups)
+            Sums of the cells by the two tables.
+        """
+        cells = self._cells(as_float(counts), pos_index)
+        numerator = _weighted_sum(self.numerator, cells)
+        return numerator, _weighted_sum(self.denominator, cells)
+
     def values(self, counts, pos_index=None):
         """Rate of every group.
 
@@ -65,9 +130,7 @@ class Rate:
             NaN where the denominator is 0. There is one rate where `pos_index` is given
             or `per_class` is False, otherwise one per class.
         """
-        cells = self._cells(as_float(counts), pos_index)
-        numerator = _weighted_sum(self.numerator, cells)
-        denominator = _weighted_sum(self.denominator, cells)
+        numerator, denominator = self.totals(counts, pos_index)
         xp = namespace(numerator)
         defined = denominator > 0
         # Dividing by 1 where undefined keeps torch's gradients finite.
@@ -100,8 +163,12 @@ def confusion_cells(counts, pos_index=None):
     true_negative, false_positive, false_negative, true_positive : array or tensor
         Each of shape (..., n_classes or 1, n_groups).
     """
-    xp = namespace(counts)
     n_classes = counts.shape[-1]
+    if n_classes == 2 and pos_index is not None:
+        neg = 1 - pos_index  # views, where the sums below would copy
+        pairs = ((neg, neg), (neg, pos_index), (pos_index, neg), (pos_index, pos_index))
+        return tuple(counts[..., None, :, i, j] for i, j in pairs)
+    xp = namespace(counts)
     same = constant_like([[float(i == j) for j in range(n_classes)]
                           for i in range(n_classes)], counts)  # fmt: skip
     other = 1.0 - same
@@ -133,7 +200,7 @@ def _weighted_sum(table, cells):
     for coefficients, row in zip(table, cells):
         for coefficient, cell in zip(coefficients, row):
             if coefficient and cell is not None:
-                total = total + coefficient * cell
+                total = total + (cell if coefficient == 1 else coefficient * cell)
     return total
 
 
@@ -153,6 +220,9 @@ false_omission_rate = Rate("false_omission_rate", ((0, 0), (1, 0)), ((1, 0), (1,
 accuracy = Rate("accuracy", ((1, 0), (0, 1)), ((1, 1), (1, 1)), per_class=False)
 error_type_ratio = Rate("error_type_ratio", ((0, 0), (1, 0)), ((0, 1), (0, 0)))
 base_rate = Rate("base_rate", ((0, 0), (1, 1)), ((1, 1), (1, 1)))
+error_rate = Rate("error_rate", ((0, 1), (1, 0)), ((1, 1), (1, 1)), per_class=False)
+f1_score = Rate("f1_score", ((0, 0), (0, 2)), ((0, 1), (1, 2)))
+jaccard_index = Rate("jaccard_index", ((0, 0), (0, 1)), ((0, 1), (1, 1)))
 
 RATES = {
     rate.name: rate
@@ -169,5 +239,8 @@ RATES = {
         accuracy,
         error_type_ratio,
         base_rate,
+        error_rate,
+        f1_score,
+        jaccard_index,
     )
 }

@@ -56,6 +56,25 @@ class FairnessDefinition:
         """Whether some rate depends on which class is the positive one."""
         return any(rate.per_class for rate in self.rates)
 
+    def null_strata(self, n_classes):
+        """Rows between which the group is exchangeable where the definition holds.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes K.
+
+        Returns
+        -------
+        strata : int ndarray of shape (n_classes, n_classes)
+            Stratum of each cell, as :meth:`Rate.null_strata` has it if the rates agree
+            on it; otherwise one stratum.
+        """
+        first, *others = [rate.null_strata(n_classes) for rate in self.rates]
+        if all((first == other).all() for other in others):
+            return first
+        return first * 0
+
     def values(self, counts, pos_index=None):
         """Rates of every group, stacked.
 

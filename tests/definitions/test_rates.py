@@ -260,3 +260,85 @@ def test_name_cannot_be_registered_for_another_definition():
         register_definition(FairnessDefinition("equal_opportunity", ()))
     with pytest.raises(TypeError, match="needs a FairnessDefinition"):
         register_definition("equal_opportunity")
+
+
+@pytest.mark.parametrize("pos", [0, 1])
+@given(case=samples(max_classes=2))
+def test_f1_jaccard_and_error_rate_equal_scikit_learn(pos, case):
+    counts = group_counts(**case)
+    for group in range(case["n_groups"]):
+        own = case["group_codes"] == group
+        weights = case["sample_weight"]
+        if not own.any() or (weights is not None and not weights[own].sum() > 0):
+            continue
+        true, pred = case["y_true"][own], case["y_pred"][own]
+        weights = None if weights is None else weights[own]
+        common = {"pos_label": pos, "sample_weight": weights, "zero_division": np.nan}
+        expected = {
+            "f1_score": skm.f1_score(true, pred, **common),
+            "jaccard_index": loop_rate(RATES["jaccard_index"], counts[group], pos),
+            "error_rate": skm.zero_one_loss(true, pred, sample_weight=weights),
+        }
+        for name, value in expected.items():
+            rate = RATES[name].values(counts, pos)[0, group]
+            np.testing.assert_allclose(rate, value, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(RATES))
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_rate_is_a_ratio_of_its_totals(name, n_classes, rng):
+    counts = rng.integers(0, 5, size=(4, n_classes, n_classes))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        numerator, denominator = RATES[name].totals(counts)
+        expected = np.where(denominator > 0, numerator / denominator, np.nan)
+    np.testing.assert_array_equal(RATES[name].values(counts), expected)
+
+
+def test_proportions_are_the_rates_within_their_denominator():
+    others = {"error_type_ratio", "f1_score"}
+    assert {name for name in RATES if not RATES[name].is_proportion} == others
+
+
+@pytest.mark.parametrize(
+    ("name", "strata"),
+    [
+        ("demographic_parity", [[0, 0], [0, 0]]),
+        ("equal_opportunity", [[0, 0], [1, 1]]),
+        ("equalized_odds", [[0, 0], [1, 1]]),
+        ("overall_accuracy_equality", [[0, 0], [0, 0]]),
+        ("predictive_parity", [[0, 1], [0, 1]]),
+        ("treatment_equality", [[0, 1], [1, 0]]),
+    ],
+)
+def test_the_null_permutes_within_what_the_definition_conditions_on(name, strata):
+    np.testing.assert_array_equal(get_definition(name).null_strata(2), strata)
+
+
+def test_rates_that_condition_on_different_labels_share_one_stratum():
+    mixed = FairnessDefinition(
+        "mixed", (RATES["true_positive_rate"], RATES["positive_predictive_value"])
+    )
+    assert (mixed.null_strata(3) == 0).all()
+
+
+@given(
+    values=st.lists(st.sampled_from([0.0, 0.2, 0.5, 1.0, np.nan]), min_size=1),
+    overall=st.sampled_from([0.0, 0.3, 1.0, np.nan]),
+)
+def test_disparities_to_the_overall_value_equal_loops(values, overall):
+    defined = [v for v in values if not np.isnan(v + overall)]
+    if defined:
+        gaps = [abs(v - overall) for v in defined]
+        ratios = [1.0 if v == overall else min(v, overall) / max(v, overall)
+                  for v in defined]  # fmt: skip
+        expected = {
+            "difference": max(gaps),
+            "ratio": min(ratios),
+            "variance": np.mean(np.square(gaps)),
+        }
+    for name, disparity in DISPARITIES.items():
+        value = disparity.to_overall(np.array(values), np.array(overall))
+        want = expected[name] if defined else np.nan
+        np.testing.assert_allclose(value, want, atol=1e-12)
+        tensor = disparity.to_overall(torch.tensor(values), torch.tensor(overall))
+        np.testing.assert_allclose(tensor.item(), want, rtol=1e-5, atol=1e-6)
