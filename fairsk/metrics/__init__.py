@@ -23,8 +23,10 @@ from fairsk.metrics._named import (
     treatment_equality_difference,
     treatment_equality_ratio,
 )
+from fairsk.metrics._outcome_counts import OutcomeCounts
 
 __all__ = [
+    "OutcomeCounts",
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "equal_opportunity_difference",

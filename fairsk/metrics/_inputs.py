@@ -37,6 +37,11 @@ class Outcomes:
     groups: Groups
     sample_weight: np.ndarray | None = None
 
+    @property
+    def device(self):
+        """Device of the codes; None for ndarrays."""
+        return _device_of(self.y_true)
+
     def counts(self):
         """Group counts of shape (n_groups, n_classes, n_classes)."""
         return group_counts(
@@ -87,7 +92,7 @@ def code_outcomes(
     columns = {"y_true": y_true, "y_pred": y_pred}
     coded = [_code_labels(v, name, device, owner) for name, v in columns.items()]
     classes, (true_codes, pred_codes) = _join_classes(coded, pos_label, labels, owner)
-    groups = _code_groups(sensitive_features, device, owner)
+    groups = code_groups(sensitive_features, device, owner)
     lengths = {"y_true": len(true_codes), "y_pred": len(pred_codes)}
     lengths["sensitive_features"] = len(groups)
     if sample_weight is not None:
@@ -239,7 +244,8 @@ def _recode(own, codes, classes):
     return small_codes(np.asarray(positions)[codes], len(classes))
 
 
-def _code_groups(sensitive_features, device, owner):
+def code_groups(sensitive_features, device, owner):
+    """Groups whose codes are on `device` (ndarrays where it is None)."""
     if is_torch(sensitive_features) and device is not None:
         return _groups_of_tensor(sensitive_features.detach().to(device), owner)
     groups = Groups.from_columns(sensitive_features, owner=owner)

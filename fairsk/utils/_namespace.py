@@ -20,6 +20,11 @@ def namespace(array):
     return sys.modules["torch"] if is_torch(array) else np
 
 
+def as_numpy(array):
+    """`array` in host memory as an ndarray; ndarrays are returned as they are."""
+    return array.detach().cpu().numpy() if is_torch(array) else np.asarray(array)
+
+
 def as_float(array):
     """`array` in a floating dtype; floating arrays are returned as they are."""
     if is_torch(array):
