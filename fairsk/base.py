@@ -5,6 +5,7 @@ import warnings
 from sklearn.utils.validation import check_is_fitted
 
 from fairsk.groups import Groups, SingleGroupWarning, read_columns
+from fairsk.utils._sklearn import _num_samples
 
 
 class GroupAwareMixin:
@@ -78,7 +79,7 @@ class GroupAwareMixin:
                 )
             sensitive_features = read_columns(X, self.group_by, owner=owner)
         groups = Groups.from_columns(sensitive_features, owner=owner)
-        n_samples = X.shape[0] if hasattr(X, "shape") else len(X)
+        n_samples = _num_samples(X)
         if len(groups) != n_samples:
             raise ValueError(
                 f"{owner} needs one group per sample. Got {len(groups)} groups for "

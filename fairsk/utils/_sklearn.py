@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils.metadata_routing import _routing_enabled
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 __all__ = [
     "HasMethods",
@@ -26,6 +26,7 @@ __all__ = [
     "_BaseScorer",
     "_check_sample_weight",
     "_fit_context",
+    "_num_samples",
     "_routing_enabled",
     "validate_params",
 ]

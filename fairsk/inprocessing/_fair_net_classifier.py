@@ -1,0 +1,306 @@
+"""Any torch module with a fairness penalty."""
+
+import difflib
+from inspect import Parameter, signature
+
+import torch
+
+from fairsk.inprocessing._base import BaseFairNetClassifier
+
+# What a parameter with a double underscore may belong to.
+_PREFIXES = (
+    "module",
+    "criterion",
+    "optimizer",
+    "iterator_train",
+    "iterator_valid",
+    "callbacks",
+)
+
+
+class FairNetClassifier(BaseFairNetClassifier):
+    r"""Any torch module trained on its loss plus a fairness penalty.
+
+    The module maps features to logits; it is trained by skorch on the cross entropy
+    plus `fairness_weight` times the disparity between groups of any registered
+    definition, on the predicted probabilities
+    (:class:`~fairsk.penalties.DefinitionPenalty`):
+
+    .. math:: \frac{1}{n}\sum_i w_i \,\ell(y_i, f(x_i)) + \lambda\,
+        \mathrm{disparity}(f).
+
+    Parameters
+    ----------
+    module : class or instance of torch.nn.Module, or function that returns one
+        The network. It takes features of shape (n_samples, n_features) and returns
+        logits of shape (n_samples, n_classes); for binary labels also (n_samples,) or
+        (n_samples, 1), the logit of ``classes_[1]``. Arguments of its constructor named
+        `n_features` and `n_classes` are filled in from the data. An instance is copied.
+    fairness : str or FairnessDefinition, default="demographic_parity"
+        What must agree between groups: a key of
+        :data:`fairsk.definitions.DEFINITIONS` or an instance.
+    disparity : str or Disparity, default="difference"
+        How the rates of the groups become one number: a key of
+        :data:`fairsk.definitions.DISPARITIES` or an instance.
+    fairness_weight : float, default=1.0
+        Weight :math:`\lambda` of the penalty. 0 trains without.
+    group_by : str, int, list of str or int, or callable, default=None
+        Column(s) of X that hold the sensitive features, or a function of X that returns
+        them. Not used where `sensitive_features` is passed.
+    criterion : class, default=torch.nn.CrossEntropyLoss
+        Loss of logits (n_samples, n_classes) and class indices that takes
+        ``reduction="none"``.
+    optimizer : {"adam", "adamw", "sgd"} or class, default="adam"
+        Optimizer, or a class of :mod:`torch.optim`.
+    batch_size : int, default="auto"
+        Samples of a batch; "auto" is 512. Larger batches estimate the rates of small
+        groups better.
+    learning_rate : {"cosine", "constant"}, default="cosine"
+        Course of the learning rate over `max_iter` epochs: down to 0 along half a
+        cosine, or constant. `partial_fit` knows no end, and keeps it constant.
+    learning_rate_init : float, default=0.003
+        Initial learning rate.
+    max_iter : int, default=30
+        Largest number of epochs.
+    shuffle : bool, default=True
+        Whether to draw new batches in every epoch. A single batch is never shuffled.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial parameters, the batches, the validation split and dropout.
+        torch's global generators are neither read nor changed.
+    tol : float, default=1e-4
+        Least decrease of the loss that counts as improvement.
+    verbose : bool or int, default=False
+        Whether to print the loss and the penalty of every epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on where the previous call ended.
+    early_stopping : bool, default=False
+        Whether to set samples aside, stratified by group and class, and to end with the
+        state that has the smallest loss (penalty included) on them.
+    validation_fraction : float, default=0.1
+        Share of samples that early stopping sets aside.
+    n_iter_no_change : int or float, default=10
+        Epochs without improvement of the loss, on the training samples or on those set
+        aside, after which training stops.
+    callbacks : list, default=None
+        skorch callbacks, or pairs of name and callback.
+    device : str or torch.device, default="auto"
+        Where to train; "auto" is CUDA where there is one, otherwise the CPU.
+    dtype : {"float32", "float64"}, default="float32"
+        Floating dtype of the network and of the features.
+    **kwargs : dict
+        Parameters with skorch's prefixes: ``module__hidden=64``,
+        ``criterion__label_smoothing=0.1``, ``optimizer__weight_decay=1e-4``,
+        ``iterator_train__stratify=False``, ``callbacks__print_log__sink=...``.
+        They are parameters of the estimator, which a grid search can set.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net. ``net_.module_`` is the network, ``net_.history`` has
+        `train_loss`, `valid_loss`, `penalty` and `dur` of every epoch.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels.
+    group_labels_ : list of length n_groups
+        Labels of the groups.
+    group_names_in_ : list
+        Names of the sensitive features.
+    loss_curve_ : list of length n_iter_
+        Mean objective, penalty included, of each epoch.
+    n_iter_ : int
+        Number of epochs that were trained.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where all of them are strings.
+
+    See Also
+    --------
+    FairMLPClassifier : The same with a multilayer perceptron.
+    fairsk.penalties.DefinitionPenalty : The penalty.
+
+    Notes
+    -----
+    Batches are stratified: each has its proportional share of every group and class. A
+    group (or one of its classes) so rare that a batch has no sample of it is left out
+    of the penalty of that batch; ``net_.history[:, "undefined_batches"]`` counts such
+    batches, and a warning asks for a larger `batch_size` where they are many. Small
+    batches also bias the penalty upwards, by about the standard error of the rates.
+
+    The penalty compares expected rates under the predicted probabilities. The
+    disparity of the predicted classes follows, but is not the same number: choose
+    `fairness_weight` by the metric, on data that were not trained on.
+
+    With ``batch_size=n_samples`` and ``dtype="float64"`` a sample of weight 2 counts
+    exactly as the sample twice; smaller batches are drawn differently for the two.
+
+    If the loss becomes infinite or NaN, training stops with a warning, and the best
+    state before is kept. Ctrl-C ends training and keeps the current state.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairsk.datasets import make_biased_classification
+    >>> from fairsk.inprocessing import FairNetClassifier
+    >>> class Net(torch.nn.Sequential):
+    ...     def __init__(self, n_features, hidden=8):
+    ...         super().__init__(
+    ...             torch.nn.Linear(n_features, hidden),
+    ...             torch.nn.Dropout(0.1),
+    ...             torch.nn.ReLU(),
+    ...             torch.nn.Linear(hidden, 1),
+    ...         )
+    >>> X, y, groups = make_biased_classification(random_state=0)
+    >>> clf = FairNetClassifier(Net, module__hidden=16, random_state=0)
+    >>> clf.fit(X, y, sensitive_features=groups).predict_proba(X).shape
+    (1000, 2)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFairNetClassifier._parameter_constraints,
+        "module": [callable],
+        "criterion": [callable],
+    }
+
+    def __init__(
+        self,
+        module,
+        *,
+        fairness="demographic_parity",
+        disparity="difference",
+        fairness_weight=1.0,
+        group_by=None,
+        criterion=torch.nn.CrossEntropyLoss,
+        optimizer="adam",
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init=0.003,
+        max_iter=30,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        **kwargs,
+    ):
+        self.module = module
+        self.fairness = fairness
+        self.disparity = disparity
+        self.fairness_weight = fairness_weight
+        self.group_by = group_by
+        self.criterion = criterion
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        vars(self).update(kwargs)
+
+    def get_params(self, deep=True):
+        """Parameters of the estimator, those with a prefix included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to go into parameters that are estimators.
+
+        Returns
+        -------
+        params : dict
+            Name to value.
+        """
+        return {**super().get_params(deep=deep), **self._extra_params()}
+
+    def set_params(self, **params):
+        """Set parameters of the estimator, those with a prefix included.
+
+        Parameters
+        ----------
+        **params : dict
+            Name to value.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        extra = {name: value for name, value in params.items() if _is_prefixed(name)}
+        vars(self).update(extra)
+        super().set_params(**{n: v for n, v in params.items() if n not in extra})
+        return self
+
+    def _extra_params(self):
+        """What the constructor took as ``**kwargs``."""
+        named = self._get_param_names()
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not (name in named or name.startswith("_") or name.endswith("_"))
+        }
+
+    def _validate_params(self):
+        # Here and not in the constructor, where scikit-learn wants no errors.
+        super()._validate_params()
+        for name in self._extra_params():
+            if not _is_prefixed(name):
+                raise TypeError(_unexpected(type(self).__name__, name))
+
+    def _module(self):
+        sizes = {
+            "n_features": self.n_features_in_,
+            "n_classes": len(self.classes_),
+        }
+        arguments = _arguments(self.module)
+        filled = {f"module__{k}": v for k, v in sizes.items() if k in arguments}
+        return self.module, {
+            **filled,
+            "criterion__criterion": self.criterion,
+            **self._extra_params(),
+        }
+
+
+def _is_prefixed(name):
+    prefix, separator, rest = name.partition("__")
+    return prefix in _PREFIXES and bool(separator) and bool(rest)
+
+
+def _unexpected(owner, name):
+    known = [*signature(FairNetClassifier).parameters, *_PREFIXES]
+    prefix, separator, rest = name.partition("__")
+    close = difflib.get_close_matches(prefix, known, n=1)
+    guess = close[0] + separator + rest if close else None
+    for known_prefix in _PREFIXES:  # module_hidden for module__hidden
+        if name.startswith(f"{known_prefix}_"):
+            guess = f"{known_prefix}__{name[len(known_prefix) :].lstrip('_')}"
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    return (
+        f"{owner} got an unexpected parameter {name!r}.{hint} Besides its own it takes "
+        f"parameters that start with {[f'{prefix}__' for prefix in _PREFIXES]}."
+    )
+
+
+def _arguments(module):
+    """Names of the constructor's arguments; none of an instance, which is made."""
+    if isinstance(module, torch.nn.Module):
+        return ()
+    return [
+        name
+        for name, parameter in signature(module).parameters.items()
+        if parameter.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    ]

@@ -1,0 +1,341 @@
+"""The skorch net that all estimators share: loss, penalty, batches and monitoring."""
+
+import copy
+import math
+
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch.nn import functional
+
+from fairsk.inprocessing._batches import Batches, GroupedDataset, StratifiedBatches
+
+
+class PenalizedLoss(torch.nn.Module):
+    r"""Mean loss of the samples plus a weighted fairness penalty.
+
+    .. math:: \frac{1}{n} \sum_i w_i \,\ell(z_i, y_i)
+        + \lambda \, \mathrm{penalty}(\mathrm{softmax}(z), y, a, w)
+
+    where the weights w have mean 1 over the training data.
+
+    Parameters
+    ----------
+    penalty : torch.nn.Module
+        Maps class probabilities, classes, groups and weights to a number.
+    n_classes, n_groups : int
+        Numbers of classes and groups.
+    fairness_weight : float, default=1.0
+        The weight :math:`\lambda` of the penalty.
+    criterion : class, default=torch.nn.CrossEntropyLoss
+        Loss of logits and classes that takes ``reduction="none"``.
+    **kwargs : dict
+        Further arguments of `criterion`.
+    """
+
+    def __init__(
+        self,
+        penalty,
+        n_classes,
+        n_groups,
+        fairness_weight=1.0,
+        criterion=torch.nn.CrossEntropyLoss,
+        **kwargs,
+    ):
+        super().__init__()
+        self.penalty = penalty
+        self.n_classes = n_classes
+        self.n_groups = n_groups
+        self.fairness_weight = fairness_weight
+        self.per_sample = criterion(reduction="none", **kwargs)
+        self.last_penalty = None
+
+    def forward(self, y_pred, target):
+        """Loss of a batch; the penalty alone stays in `last_penalty`."""
+        y_true, groups, sample_weight = target
+        logits = class_logits(y_pred, len(y_true), self.n_classes)
+        losses = self.per_sample(logits, y_true)
+        loss = (losses if sample_weight is None else losses * sample_weight).mean()
+        self.last_penalty = None
+        if self.fairness_weight and self.n_groups > 1:
+            penalty = self.penalty(
+                logits.softmax(dim=1),
+                y_true,
+                groups,
+                sample_weight,
+                n_groups=self.n_groups,
+            )
+            self.last_penalty = penalty.detach()
+            loss = loss + self.fairness_weight * penalty
+        return loss
+
+
+def class_logits(y_pred, n_samples, n_classes):
+    """One logit for each class, from whatever form of logits a module returns.
+
+    Parameters
+    ----------
+    y_pred : float tensor of shape (n_samples,), (n_samples, 1) or (n_samples, \
+            n_classes), or tuple whose first element is one
+        Output of the module. One column is the logit of class 1 of binary labels.
+    n_samples, n_classes : int
+        Numbers of samples and classes.
+
+    Returns
+    -------
+    logits : float tensor of shape (n_samples, n_classes)
+        Logits, such that their softmax is the class probabilities.
+    """
+    logits = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+    shape = tuple(logits.shape)
+    if shape == (n_samples, n_classes):
+        return logits
+    if n_classes == 2 and shape in ((n_samples,), (n_samples, 1)):
+        return functional.pad(logits.reshape(n_samples, 1), (1, 0))
+    allowed = f"({n_samples}, {n_classes})"
+    if n_classes == 2:
+        allowed = f"({n_samples},), ({n_samples}, 1) or {allowed}"
+    raise ValueError(
+        f"`module` must return logits of shape {allowed} for {n_samples} samples of "
+        f"{n_classes} classes. Got shape {shape}. Set the width of its last layer (a "
+        "parameter named `n_classes` is filled in from the data)."
+    )
+
+
+def class_probabilities(y_pred):
+    """Class probabilities of a binary or multiclass module's logits."""
+    logits = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+    n_columns = logits.shape[1] if logits.ndim == 2 else 1
+    logits = class_logits(logits, len(logits), max(n_columns, 2))
+    # In float32 the rows would only sum to 1 up to 1e-7.
+    return logits.double().softmax(dim=1)
+
+
+class FairNet(NeuralNet):
+    """skorch net on samples that carry their group and weight.
+
+    The differences to :class:`skorch.NeuralNet`: batches are slices of tensors, the
+    loss is read once an epoch, so that a GPU never waits, the history has the mean
+    `penalty` of an epoch, and training stops at a loss that is not finite.
+
+    Parameters
+    ----------
+    module : class or instance of torch.nn.Module
+        The network; an instance is copied.
+    criterion : class, default=PenalizedLoss
+        Loss of ``(y_pred, (y_true, groups, sample_weight))``.
+    module_dtype : torch.dtype, default=torch.float32
+        Floating dtype of the network.
+    **kwargs : dict
+        Parameters of :class:`skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module,
+        criterion=PenalizedLoss,
+        *,
+        module_dtype=torch.float32,
+        iterator_train=StratifiedBatches,
+        iterator_valid=Batches,
+        dataset=GroupedDataset,
+        train_split=None,
+        predict_nonlinearity=class_probabilities,
+        **kwargs,
+    ):
+        self.module_dtype = module_dtype
+        super().__init__(
+            module,
+            criterion,
+            iterator_train=iterator_train,
+            iterator_valid=iterator_valid,
+            dataset=dataset,
+            train_split=train_split,
+            predict_nonlinearity=predict_nonlinearity,
+            **kwargs,
+        )
+
+    def initialize_module(self):
+        """Make the module; an instance is copied, so that fits start alike."""
+        super().initialize_module()
+        if self.module_ is self.module:
+            self.module_ = copy.deepcopy(self.module)
+        self.module_ = self.module_.to(self.module_dtype)
+        return self
+
+    def get_split_datasets(self, X, y=None, **fit_params):
+        """Training and validation data; a pair of data sets is taken as it is."""
+        if isinstance(X, tuple):
+            return X
+        return super().get_split_datasets(X, y, **fit_params)
+
+    def fit_loop(self, X, y=None, epochs=None, **fit_params):
+        """Train for a number of epochs, or until a callback sets `stop_training_`."""
+        self.check_data(X, y)
+        self.check_training_readiness()
+        train, valid = self.get_split_datasets(X, y)
+        iterators = (
+            self.get_iterator(train, training=True),
+            None if valid is None else self.get_iterator(valid, training=False),
+        )
+        on_epoch = {"dataset_train": train, "dataset_valid": valid}
+        n_undefined = self._count_undefined(iterators[0])
+        self.stop_training_ = False
+        for _ in range(self.max_epochs if epochs is None else epochs):
+            self.notify("on_epoch_begin", **on_epoch)
+            self.run_single_epoch(iterators[0], True, "train", self.train_step)
+            self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
+            self.history.record("undefined_batches", n_undefined)
+            self.notify("on_epoch_end", **on_epoch)
+            if self.stop_training_:
+                break
+        return self
+
+    def _count_undefined(self, iterator):
+        """Number of batches without a rate that the whole data define."""
+        criterion = self.criterion_
+        undefined = getattr(getattr(criterion, "penalty", None), "undefined", None)
+        if undefined is None or not hasattr(iterator, "strata_counts"):
+            return 0
+        strata = iterator.strata_counts(criterion.n_groups, criterion.n_classes)
+        avoidable = undefined(strata) & ~undefined(strata.sum(axis=0))
+        return int(avoidable.any(axis=(1, 2)).sum())
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """One pass over the batches; their losses are recorded at the end."""
+        if iterator is None:
+            return
+        losses, penalties = [], []
+        self._set_training(training)
+        try:
+            for batch in iterator:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                losses.append(step["loss"].detach())
+                if self.criterion_.last_penalty is not None:
+                    penalties.append(self.criterion_.last_penalty)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+        finally:  # also where Ctrl-C cuts the epoch short
+            self._record_losses(prefix, losses)
+        self.history.record(f"{prefix}_batch_count", len(losses))
+        if training and penalties:
+            self.history.record("penalty", torch.stack(penalties).mean().item())
+
+    def _record_losses(self, prefix, losses):
+        if not losses:
+            return
+        batches = [
+            batch for batch in self.history[-1]["batches"]
+            if f"{prefix}_batch_size" in batch
+        ]  # fmt: skip
+        for batch, loss in zip(batches, torch.stack(losses).tolist()):
+            batch[f"{prefix}_loss"] = loss
+
+    def _set_training(self, training=True):
+        # Walking through all submodules for every batch costs more than it should.
+        if self.module_.training != training:
+            super()._set_training(training)
+
+    def infer(self, x, **fit_params):
+        """Output of the module for a batch."""
+        if isinstance(x, torch.Tensor) and not fit_params:
+            return self.module_(x)
+        return super().infer(x, **fit_params)
+
+    def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Loss of a batch, penalty included."""
+        return self.criterion_(y_pred, y_true)
+
+
+class Monitor(Callback):
+    """Keeps the best state of a net and stops where going on is pointless.
+
+    Parameters
+    ----------
+    key : {"train_loss", "valid_loss"}, default="train_loss"
+        What is watched.
+    tol : float, default=1e-4
+        Least improvement that counts.
+    patience : int or float, default=10
+        Epochs without improvement before the net stops.
+    restore : bool, default=False
+        Whether training ends with the best state rather than the last one. A loss that
+        is not finite always does.
+    """
+
+    def __init__(self, key="train_loss", tol=1e-4, patience=10, restore=False):
+        self.key = key
+        self.tol = tol
+        self.patience = patience
+        self.restore = restore
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Forget former fits."""
+        self.best_loss_ = self._mark = math.inf
+        self.best_state_ = None
+        self.diverged_epoch_ = None
+        self._n_stale = 0
+
+    def on_epoch_end(self, net, **kwargs):
+        """Keep the state if it is the best, and decide whether to stop."""
+        row = net.history[-1]
+        if not (math.isfinite(row["train_loss"]) and _is_finite(net.module_)):
+            self.diverged_epoch_ = row["epoch"]
+            net.stop_training_ = True
+            return
+        loss = row[self.key]
+        if loss < self.best_loss_ or self.best_state_ is None:
+            self.best_loss_ = loss
+            self.best_state_ = _copy_state(net.module_)
+        self._n_stale = 0 if loss < self._mark - self.tol else self._n_stale + 1
+        self._mark = min(self._mark, loss)
+        net.stop_training_ |= self._n_stale >= self.patience
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Go back to the best state where asked to, or where the last one is broken."""
+        broken = self.diverged_epoch_ is not None
+        if self.best_state_ is not None and (self.restore or broken):
+            net.module_.load_state_dict(self.best_state_)
+        self.best_state_ = None
+
+
+class CosineDecay(Callback):
+    r"""Lowers the learning rate along half a cosine, from its initial value to 0.
+
+    Epoch t of T has the factor :math:`(1 + \cos(\pi t / T)) / 2`.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Number of epochs T of a fit.
+    """
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        """Remember where to start."""
+        self._epoch = 0
+        self._initial = [group["lr"] for group in net.optimizer_.param_groups]
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Set the learning rate of the epoch."""
+        factor = (1 + math.cos(math.pi * self._epoch / self.n_epochs)) / 2
+        self._epoch += 1
+        for group, initial in zip(net.optimizer_.param_groups, self._initial):
+            group["lr"] = initial * factor
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        """Put the initial rate back, for a fit that goes on."""
+        for group, initial in zip(net.optimizer_.param_groups, self._initial):
+            group["lr"] = initial
+
+
+def _is_finite(module):
+    state = [p for p in module.state_dict().values() if p.is_floating_point()]
+    return not state or bool(torch.stack([p.isfinite().all() for p in state]).all())
+
+
+def _copy_state(module):
+    return {name: value.clone() for name, value in module.state_dict().items()}
