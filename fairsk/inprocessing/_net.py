@@ -112,7 +112,7 @@ def class_probabilities(y_pred):
 
 
 class FairNet(NeuralNet):
-    """skorch net on samples that carry their group and weight.
+    """Net of skorch on samples that carry their group and weight.
 
     The differences to :class:`skorch.NeuralNet`: batches are slices of tensors, the
     loss is read once an epoch, so that a GPU never waits, the history has the mean
