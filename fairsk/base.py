@@ -8,6 +8,43 @@ from fairsk.groups import Groups, SingleGroupWarning, read_columns
 from fairsk.utils._sklearn import _num_samples
 
 
+def read_groups(X, sensitive_features, group_by, *, owner):
+    """Groups of the samples of X, from metadata or else from X itself.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        The raw data.
+    sensitive_features : array-like, Series, DataFrame, dict or None
+        The metadata, which wins over `group_by`.
+    group_by : str, int, list of str or int, callable or None
+        Column name(s) or position(s), or a function of X.
+    owner : str
+        Who asks, for the error messages.
+
+    Returns
+    -------
+    groups : Groups
+        Groups of length n_samples.
+    """
+    if sensitive_features is None:
+        if group_by is None:
+            raise ValueError(
+                f"{owner} needs the group of each sample. Got neither metadata nor "
+                "`group_by`. Pass `sensitive_features`, or set `group_by` to read "
+                "it from X."
+            )
+        sensitive_features = read_columns(X, group_by, owner=owner)
+    groups = Groups.from_columns(sensitive_features, owner=owner)
+    n_samples = _num_samples(X)
+    if len(groups) != n_samples:
+        raise ValueError(
+            f"{owner} needs one group per sample. Got {len(groups)} groups for "
+            f"{n_samples} samples. Pass `sensitive_features` of the rows of X."
+        )
+    return groups
+
+
 class GroupAwareMixin:
     """Mixin for estimators that compare groups of samples.
 
@@ -69,23 +106,9 @@ class GroupAwareMixin:
         )
 
     def _read_groups(self, X, sensitive_features):
-        owner = type(self).__name__
-        if sensitive_features is None:
-            if self.group_by is None:
-                raise ValueError(
-                    f"{owner} needs the group of each sample. Got neither metadata nor "
-                    "`group_by`. Pass `sensitive_features`, or set `group_by` to read "
-                    "it from X."
-                )
-            sensitive_features = read_columns(X, self.group_by, owner=owner)
-        groups = Groups.from_columns(sensitive_features, owner=owner)
-        n_samples = _num_samples(X)
-        if len(groups) != n_samples:
-            raise ValueError(
-                f"{owner} needs one group per sample. Got {len(groups)} groups for "
-                f"{n_samples} samples. Pass `sensitive_features` of the rows of X."
-            )
-        return groups
+        return read_groups(
+            X, sensitive_features, self.group_by, owner=type(self).__name__
+        )
 
     def _warn_single_group(self, groups):
         if groups.n_groups == 1:

@@ -6,6 +6,7 @@ releases; a new release is supported by mending this file.
 
 from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer
+from sklearn.pipeline import _name_estimators
 from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
@@ -14,6 +15,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
     validate_params,
 )
+from sklearn.utils._user_interface import _print_elapsed_time
 from sklearn.utils.metadata_routing import _routing_enabled
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
@@ -26,7 +28,9 @@ __all__ = [
     "_BaseScorer",
     "_check_sample_weight",
     "_fit_context",
+    "_name_estimators",
     "_num_samples",
+    "_print_elapsed_time",
     "_routing_enabled",
     "validate_params",
 ]
