@@ -45,7 +45,7 @@ doc: $(VENV)/.doc
 	@echo "Open doc/_build/html/index.html"
 
 bench: $(VENV)/.benchmarks
-	$(RUN) benchmarks/run.py
+	$(RUN) -m benchmarks.run
 
 clean:
 	rm -rf $(VENV) $(OLDEST) doc/_build doc/api/generated doc/auto_examples \

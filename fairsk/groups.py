@@ -192,6 +192,8 @@ def _columns(sensitive_features, owner):
         )
     if isinstance(sensitive_features, dict):
         return list(sensitive_features), list(sensitive_features.values())
+    if isinstance(sensitive_features, np.ndarray):
+        return _columns_of_array(sensitive_features, owner)
     native = nw.from_native(
         sensitive_features, eager_only=True, allow_series=True, pass_through=True
     )
@@ -199,7 +201,10 @@ def _columns(sensitive_features, owner):
         return [native.name if native.name is not None else 0], [native]
     if isinstance(native, nw.DataFrame):
         return list(native.columns), [native[name] for name in native.columns]
-    array = as_array(sensitive_features)
+    return _columns_of_array(as_array(sensitive_features), owner)
+
+
+def _columns_of_array(array, owner):
     if array.ndim == 1:
         return [0], [array]
     if array.ndim == 2 and array.shape[1] > 0:

@@ -1,0 +1,1 @@
+"""Benchmarks: one registry of entries, run by `python -m benchmarks.run`."""
