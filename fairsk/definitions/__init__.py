@@ -6,6 +6,7 @@ from fairsk.definitions._disparity import (
     Disparity,
     get_disparity,
 )
+from fairsk.definitions._losses import LOSSES, group_losses
 from fairsk.definitions._rates import (
     RATES,
     Rate,
@@ -32,6 +33,7 @@ from fairsk.definitions._registry import (
 __all__ = [
     "DEFINITIONS",
     "DISPARITIES",
+    "LOSSES",
     "RATES",
     "Disparity",
     "FairnessDefinition",
@@ -47,6 +49,7 @@ __all__ = [
     "get_definition",
     "get_disparity",
     "group_counts",
+    "group_losses",
     "overall_accuracy_equality",
     "predictive_equality",
     "predictive_parity",

@@ -137,6 +137,35 @@ class Rate:
         safe = xp.where(defined, denominator, constant_like(1.0, denominator))
         return xp.where(defined, numerator / safe, constant_like(float("nan"), safe))
 
+    def class_tables(self, n_classes, pos_index=None):
+        """Coefficients of the rate on the table of classes, for linear consumers.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+        pos_index : int, default=None
+            Class that counts as positive; None gives one table for each class.
+
+        Returns
+        -------
+        numerator, denominator : ndarray of shape (n_rates, n_classes, n_classes)
+            So that ``values(counts) == sum(numerator * counts) / sum(denominator *
+            counts)``, the sums being over true and predicted classes.
+        """
+        classes = np.arange(n_classes)
+        if not self.per_class:
+            true = np.ones((1, n_classes, 1), dtype=int)
+            predicted = np.eye(n_classes, dtype=int)[None]
+        else:
+            positive = classes if pos_index is None else classes[[pos_index]]
+            is_positive = (classes == positive[:, None]).astype(int)
+            true, predicted = is_positive[:, :, None], is_positive[:, None, :]
+        return tuple(
+            np.asarray(table, dtype=float)[true, predicted]
+            for table in (self.numerator, self.denominator)
+        )
+
     def _cells(self, counts, pos_index):
         if not self.per_class:
             hit, miss = _agreement(counts)

@@ -4,6 +4,8 @@ import difflib
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
+
 from fairsk.definitions import _rates
 from fairsk.definitions._disparity import get_disparity
 from fairsk.definitions._rates import UndefinedRateWarning
@@ -96,6 +98,27 @@ class FairnessDefinition:
         stacked = [rate.values(counts, pos_index) for rate in self.rates]
         xp = namespace(stacked[0])
         return xp.concatenate(stacked, axis=-2)
+
+    def class_tables(self, n_classes, pos_index=None):
+        """Coefficients of every rate on the table of classes, stacked like `values`.
+
+        Parameters
+        ----------
+        n_classes : int
+            Number of classes.
+        pos_index : int, default=None
+            Class that counts as positive, as in :meth:`values`.
+
+        Returns
+        -------
+        numerator, denominator : ndarray of shape (n_rates, n_classes, n_classes)
+            Rows by true class, columns by predicted class. Where `is_linear`, the
+            columns of the denominator are all the same.
+        """
+        if pos_index is None and n_classes == 2:
+            pos_index = 1
+        tables = [rate.class_tables(n_classes, pos_index) for rate in self.rates]
+        return tuple(np.concatenate(stack) for stack in zip(*tables))
 
     def value_names(self, n_classes, pos_index=None):
         """Name of each row of `values`, "rate" or "rate (class k)" when multiclass."""
