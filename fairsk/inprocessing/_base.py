@@ -57,8 +57,9 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
     __metadata_request__partial_fit = {"sensitive_features": True}
 
     _parameter_constraints: dict = {
-        "fairness": [StrOptions(set(DEFINITIONS)), FairnessDefinition],
-        "disparity": [StrOptions(set(DISPARITIES)), Disparity],
+        # Views, not sets: what a user registers later is an option too.
+        "fairness": [StrOptions(DEFINITIONS.keys()), FairnessDefinition],
+        "disparity": [StrOptions(DISPARITIES.keys()), Disparity],
         "fairness_weight": [Interval(Real, 0, None, closed="left")],
         "group_by": [str, Integral, list, tuple, callable, None],
         "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
