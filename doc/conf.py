@@ -14,12 +14,12 @@ author = "The fairsk developers"
 version = release = fairsk.__version__
 
 extensions = [
-    "generated",
     "mathml",
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.extlinks",
+    "generated",
     "sphinx_gallery.gen_gallery",
 ]
 exclude_patterns = ["_build", "_templates", "changes", "examples"]

@@ -83,7 +83,7 @@ class Pipeline(_Pipeline):
         The labels, if the last step is a classifier.
     n_features_in_ : int
         Number of features that the first step saw.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features that the first step saw, if it had names.
 
     See Also

@@ -97,3 +97,14 @@ def test_every_fragment_has_a_kind(generate):
     for path in (DOC / "changes").rglob("*.rst"):
         assert path.name.split(".")[-2] in generate.KINDS, path.name
         assert path.read_text().strip()
+
+
+def test_names_with_a_trailing_underscore_are_quoted():
+    # Sphinx takes `x_` without quotes for a link, which breaks the build.
+    link = re.compile(r"(?<![`\w.])[a-z]\w*_(?![`\w])")
+    for path in (DOC.parent / "fairsk").rglob("*.py"):
+        for line in path.read_text().splitlines():
+            declared = re.fullmatch(r" +[\w, *]+ : (.+)", line)
+            if declared:
+                types = re.sub(r"`[^`]*`", "", declared[1])
+                assert not link.search(types), f"{path.name}: {line.strip()}"

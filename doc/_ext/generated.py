@@ -41,8 +41,15 @@ def write_api_reference(app, config):
             page.write_text(text)
 
 
+def skip_foreign(app, what, name, member, skip, options):
+    """Leave out what classes inherit from other projects, which document it."""
+    module = getattr(member, "__module__", None) or "fairsk"
+    return skip or module.partition(".")[0] != "fairsk"
+
+
 def setup(app):
     """Register with Sphinx."""
     app.add_directive("generated", Generated)
+    app.connect("autodoc-skip-member", skip_foreign)
     app.connect("config-inited", write_api_reference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -104,13 +104,13 @@ class FairNetClassifier(BaseFairNetClassifier):
         Labels of the groups.
     group_names_in_ : list
         Names of the sensitive features.
-    loss_curve_ : list of length n_iter_
+    loss_curve_ : list of length `n_iter_`
         Mean objective, penalty included, of each epoch.
     n_iter_ : int
         Number of epochs that were trained.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, where all of them are strings.
 
     See Also
