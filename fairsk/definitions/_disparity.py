@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fairsk.utils._namespace import constant_like, namespace
+from fairsk.utils._namespace import namespace
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def get_disparity(disparity):
 
 
 def _fill(values, missing, number):
-    return namespace(values).where(missing, constant_like(number, values), values)
+    return namespace(values).where(missing, number, values)
 
 
 def _isnan(values):
@@ -69,6 +69,8 @@ def _isnan(values):
 
 def _nan_largest(values):
     """Largest defined value along the last axis; NaN where there is none."""
+    if values.shape[-1] == 1:
+        return values[..., 0]
     missing = _isnan(values)
     largest = namespace(values).amax(_fill(values, missing, float("-inf")), axis=-1)
     return _fill(largest, missing.all(-1), float("nan"))
@@ -78,21 +80,26 @@ def _nan_smallest(values):
     return -_nan_largest(-values)
 
 
-def _too_few(values):
-    return (~_isnan(values)).sum(-1) < 2
+def _extremes(values):
+    """Largest and smallest defined value, and whether fewer than two are defined."""
+    xp = namespace(values)
+    missing = _isnan(values)
+    largest = xp.amax(_fill(values, missing, float("-inf")), axis=-1)
+    smallest = xp.amin(_fill(values, missing, float("inf")), axis=-1)
+    return largest, smallest, missing.sum(-1) > values.shape[-1] - 2
 
 
 def _difference(values):
-    gap = _nan_largest(values) - _nan_smallest(values)
-    return _fill(gap, _too_few(values), float("nan"))
+    largest, smallest, too_few = _extremes(values)
+    return _fill(largest - smallest, too_few, float("nan"))
 
 
 def _ratio(values):
-    largest, smallest = _nan_largest(values), _nan_smallest(values)
+    largest, smallest, too_few = _extremes(values)
     all_zero = largest == 0  # equal rates of 0 are equal: the ratio is 1
-    quotient = smallest / _fill(largest, all_zero, 1.0)
+    quotient = smallest / _fill(largest, all_zero | too_few, 1.0)
     quotient = _fill(quotient, all_zero, 1.0)
-    return _fill(quotient, _too_few(values), float("nan"))
+    return _fill(quotient, too_few, float("nan"))
 
 
 def _variance(values):

@@ -1,10 +1,12 @@
 """Rates: ratios of cells of the (y_true, y_pred) table, declared as two tables."""
 
+import sys
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-from fairsk.utils._namespace import as_float, constant_like, namespace
+from fairsk.utils._namespace import as_float, constant_like, is_torch, namespace
 
 
 class UndefinedRateWarning(UserWarning):
@@ -110,9 +112,7 @@ class Rate:
         numerator, denominator : array or tensor of shape (..., n_rates, n_groups)
             Sums of the cells by the two tables.
         """
-        cells = self._cells(as_float(counts), pos_index)
-        numerator = _weighted_sum(self.numerator, cells)
-        return numerator, _weighted_sum(self.denominator, cells)
+        return weighted_totals((self,), counts, pos_index)
 
     def values(self, counts, pos_index=None):
         """Rate of every group.
@@ -130,12 +130,7 @@ class Rate:
             NaN where the denominator is 0. There is one rate where `pos_index` is given
             or `per_class` is False, otherwise one per class.
         """
-        numerator, denominator = self.totals(counts, pos_index)
-        xp = namespace(numerator)
-        defined = denominator > 0
-        # Dividing by 1 where undefined keeps torch's gradients finite.
-        safe = xp.where(defined, denominator, constant_like(1.0, denominator))
-        return xp.where(defined, numerator / safe, constant_like(float("nan"), safe))
+        return divide(*self.totals(counts, pos_index))
 
     def class_tables(self, n_classes, pos_index=None):
         """Coefficients of the rate on the table of classes, for linear consumers.
@@ -166,15 +161,65 @@ class Rate:
             for table in (self.numerator, self.denominator)
         )
 
-    def _cells(self, counts, pos_index):
-        if not self.per_class:
-            hit, miss = _agreement(counts)
-            # As if every sample were a positive: hits are (1, 1), misses (0, 1).
-            return ((None, miss), (None, hit))
-        true_negative, false_positive, false_negative, true_positive = confusion_cells(
-            counts, pos_index
-        )
-        return ((true_negative, false_positive), (false_negative, true_positive))
+
+def weighted_totals(rates, counts, pos_index=None):
+    """Numerators and denominators of several rates, in one product.
+
+    Parameters
+    ----------
+    rates : tuple of Rate
+        The rates.
+    counts : array or tensor of shape (..., n_groups, n_classes, n_classes)
+        Group counts.
+    pos_index : int, default=None
+        Class that counts as positive; None gives one rate for each class.
+
+    Returns
+    -------
+    numerators, denominators : array or tensor of shape (..., n_rates, n_groups)
+        Sums of cells only, never differences of totals: an empty cell stays exactly 0.
+    """
+    counts = as_float(counts)
+    n_classes = counts.shape[-1]
+    cells = counts.reshape((-1, n_classes * n_classes))
+    if is_torch(cells):
+        table = _tensor_table(rates, n_classes, pos_index, cells.dtype, cells.device)
+    else:
+        table = _table(rates, n_classes, pos_index)
+    # One row per rate: the reductions over groups that follow read along memory.
+    totals = namespace(cells).moveaxis(
+        (table @ cells.T).reshape((len(table), *counts.shape[:-2])), 0, -2
+    )
+    n_rates = len(table) // 2
+    return totals[..., :n_rates, :], totals[..., n_rates:, :]
+
+
+def divide(numerator, denominator):
+    """Quotient of two totals, NaN where the denominator is 0."""
+    xp = namespace(numerator)
+    defined = denominator > 0
+    # Dividing by 1 where undefined keeps torch's gradients finite.
+    quotient = numerator / xp.where(defined, denominator, 1.0)
+    return xp.where(defined, quotient, float("nan"))
+
+
+@cache
+def _table(rates, n_classes, pos_index):
+    """Coefficients by cell, the numerators of all rates before the denominators."""
+    tables = [rate.class_tables(n_classes, pos_index) for rate in rates]
+    numerators, denominators = zip(*tables)
+    table = np.concatenate([*numerators, *denominators]).reshape(-1, n_classes**2)
+    table.flags.writeable = False
+    return table
+
+
+@cache
+def _tensor_table(rates, n_classes, pos_index, dtype, device):
+    """`_table` as a tensor; a constant on the device spares a copy per batch."""
+    torch = sys.modules["torch"]
+    with torch.inference_mode(False):  # or it could never enter a gradient
+        table = torch.tensor(_table(rates, n_classes, pos_index).tolist())
+        return table.to(device=device, dtype=dtype)
 
 
 def confusion_cells(counts, pos_index=None):
@@ -210,27 +255,6 @@ def confusion_cells(counts, pos_index=None):
         for columns in (other, same)
     ]
     return tuple(cells)
-
-
-def _agreement(counts):
-    """Weight of the diagonal and of all other cells, each (..., 1, n_groups)."""
-    xp = namespace(counts)
-    n_classes = counts.shape[-1]
-    eye = constant_like(
-        [[float(i == j) for j in range(n_classes)] for i in range(n_classes)], counts
-    )
-    hit = xp.einsum("...gij,ij->...g", counts, eye)
-    miss = xp.einsum("...gij,ij->...g", counts, 1.0 - eye)
-    return hit[..., None, :], miss[..., None, :]
-
-
-def _weighted_sum(table, cells):
-    total = 0.0
-    for coefficients, row in zip(table, cells):
-        for coefficient, cell in zip(coefficients, row):
-            if coefficient and cell is not None:
-                total = total + (cell if coefficient == 1 else coefficient * cell)
-    return total
 
 
 selection_rate = Rate("selection_rate", ((0, 1), (0, 1)), ((1, 1), (1, 1)))

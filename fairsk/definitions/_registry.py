@@ -8,8 +8,12 @@ import numpy as np
 
 from fairsk.definitions import _rates
 from fairsk.definitions._disparity import get_disparity
-from fairsk.definitions._rates import UndefinedRateWarning
-from fairsk.utils._namespace import is_torch, namespace
+from fairsk.definitions._rates import (
+    UndefinedRateWarning,
+    divide,
+    weighted_totals,
+)
+from fairsk.utils._namespace import is_torch
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,7 @@ class FairnessDefinition:
             and class (one for a rate that is not per class).
         """
         pos_index = self._positive(counts, pos_index)
-        stacked = [rate.values(counts, pos_index) for rate in self.rates]
-        xp = namespace(stacked[0])
-        return xp.concatenate(stacked, axis=-2)
+        return divide(*weighted_totals(self.rates, counts, pos_index))
 
     def class_tables(self, n_classes, pos_index=None):
         """Coefficients of every rate on the table of classes, stacked like `values`.
