@@ -17,8 +17,8 @@ from fairsk.definitions._distributions import (
     mutual_information,
     wasserstein_distance,
 )
-from fairsk.definitions._individual import consistency, generalized_entropy
 from fairsk.definitions._group_means import GROUP_MEANS, GroupMean
+from fairsk.definitions._individual import consistency, generalized_entropy
 from fairsk.definitions._losses import LOSSES, group_losses
 from fairsk.definitions._rates import (
     RATES,
@@ -49,7 +49,6 @@ __all__ = [
     "DISPARITIES",
     "GROUP_MEANS",
     "LOSSES",
-    "group_losses",
     "RATES",
     "CountFunction",
     "Disparity",
@@ -71,6 +70,7 @@ __all__ = [
     "get_definition",
     "get_disparity",
     "group_counts",
+    "group_losses",
     "hsic",
     "ks_distance",
     "ks_to_overall",

@@ -1,5 +1,7 @@
 """Measure fairness: named metrics and scorers for model selection."""
 
+from fairsk.metrics._catalogue import METRICS
+from fairsk.metrics._group_metrics import GroupMetrics, group_metrics
 from fairsk.metrics._named import (
     demographic_parity_difference,
     demographic_parity_ratio,
@@ -26,6 +28,8 @@ from fairsk.metrics._named import (
 from fairsk.metrics._outcome_counts import OutcomeCounts
 
 __all__ = [
+    "METRICS",
+    "GroupMetrics",
     "OutcomeCounts",
     "demographic_parity_difference",
     "demographic_parity_ratio",
@@ -40,6 +44,7 @@ __all__ = [
     "false_negative_rate_parity_ratio",
     "false_omission_rate_parity_difference",
     "false_omission_rate_parity_ratio",
+    "group_metrics",
     "overall_accuracy_equality_difference",
     "overall_accuracy_equality_ratio",
     "predictive_equality_difference",
