@@ -8,7 +8,7 @@ from fairsk.groups import Groups, SingleGroupWarning, read_columns
 from fairsk.utils._sklearn import _num_samples
 
 
-def read_groups(X, sensitive_features, group_by, *, owner):
+def read_groups(X, sensitive_features, group_by, *, missing="error", owner):
     """Groups of the samples of X, from metadata or else from X itself.
 
     Parameters
@@ -19,6 +19,8 @@ def read_groups(X, sensitive_features, group_by, *, owner):
         The metadata, which wins over `group_by`.
     group_by : str, int, list of str or int, callable or None
         Column name(s) or position(s), or a function of X.
+    missing : {"error", "code"}, default="error"
+        What to do with samples that miss a value: raise, or give them the code -1.
     owner : str
         Who asks, for the error messages.
 
@@ -35,7 +37,7 @@ def read_groups(X, sensitive_features, group_by, *, owner):
                 "it from X."
             )
         sensitive_features = read_columns(X, group_by, owner=owner)
-    groups = Groups.from_columns(sensitive_features, owner=owner)
+    groups = Groups.from_columns(sensitive_features, missing=missing, owner=owner)
     n_samples = _num_samples(X)
     if len(groups) != n_samples:
         raise ValueError(
@@ -75,7 +77,8 @@ class GroupAwareMixin:
             Whether to learn the groups (`fit`: sets `group_labels_` and
             `group_names_in_`) or to code them as `fit` did.
         unseen : {"error", "code"}, default="error"
-            With ``reset=False``, what to do with groups that `fit` did not see.
+            With ``reset=False``, what to do with groups that `fit` did not see, and
+            with missing ones.
         extend : bool, default=False
             With ``reset=False``, append unseen groups to `group_labels_`
             (`partial_fit`).
@@ -85,7 +88,8 @@ class GroupAwareMixin:
         groups : Groups
             Groups of length n_samples.
         """
-        groups = self._read_groups(X, sensitive_features)
+        missing = "error" if reset else unseen
+        groups = self._read_groups(X, sensitive_features, missing)
         if reset:
             self.group_labels_ = list(groups.labels)
             self.group_names_in_ = list(groups.names)
@@ -105,9 +109,13 @@ class GroupAwareMixin:
             self.group_labels_, unseen=unseen, owner=type(self).__name__
         )
 
-    def _read_groups(self, X, sensitive_features):
+    def _read_groups(self, X, sensitive_features, missing="error"):
         return read_groups(
-            X, sensitive_features, self.group_by, owner=type(self).__name__
+            X,
+            sensitive_features,
+            self.group_by,
+            missing=missing,
+            owner=type(self).__name__,
         )
 
     def _warn_single_group(self, groups):

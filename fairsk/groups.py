@@ -46,7 +46,7 @@ class Groups:
     names: list
 
     @classmethod
-    def from_columns(cls, sensitive_features, *, owner="Groups"):
+    def from_columns(cls, sensitive_features, *, missing="error", owner="Groups"):
         """Groups from one or several columns.
 
         Parameters
@@ -54,6 +54,8 @@ class Groups:
         sensitive_features : Groups, array-like, Series, DataFrame or dict
             One column of shape (n_samples,), or several: an array of shape (n_samples,
             n_columns), a DataFrame, or a dict of columns. Any dtype.
+        missing : {"error", "code"}, default="error"
+            What to do with samples that miss a value: raise, or give them the code -1.
         owner : str, default="Groups"
             Who asks, for the error messages.
 
@@ -66,7 +68,8 @@ class Groups:
             return sensitive_features
         names, columns = _columns(sensitive_features, owner)
         coded = [
-            _code_column(name, column, owner) for name, column in zip(names, columns)
+            _code_column(name, column, missing, owner)
+            for name, column in zip(names, columns)
         ]
         lengths = {len(codes) for _, codes in coded}
         if len(lengths) > 1:
@@ -121,7 +124,9 @@ class Groups:
                 f"unseen group(s) {_short(unknown)}. Fit on data that have them, or "
                 "join them to a known group."
             )
-        table = np.array([position.get(label, -1) for label in self.labels], dtype=int)
+        # Missing samples have the code -1, which reads the last entry.
+        table = [position.get(label, -1) for label in self.labels] + [-1]
+        table = np.array(table, dtype=int)
         codes = small_codes(table[self.codes], len(labels))
         return Groups(codes, list(labels), self.names)
 
@@ -215,7 +220,7 @@ def _columns_of_array(array, owner):
     )
 
 
-def _code_column(name, column, owner):
+def _code_column(name, column, missing, owner):
     column = as_column(column)
     if getattr(column, "ndim", 1) != 1:
         raise ValueError(
@@ -230,7 +235,7 @@ def _code_column(name, column, owner):
             f"{error}."
         ) from None
     n_missing = int((codes == -1).sum()) if codes.size and codes.min() < 0 else 0
-    if n_missing:
+    if n_missing and missing == "error":
         raise ValueError(
             f"{owner} needs the group of each sample. The sensitive feature {name!r} "
             f"is missing in {n_missing} of {len(codes)} samples. Drop these rows, or "
@@ -245,8 +250,11 @@ def _cross(coded):
     for more_labels, more_codes in coded[1:]:
         n_more = len(more_labels)
         cells = codes.astype(np.intp) * n_more + more_codes
+        is_missing = (codes < 0) | (more_codes < 0)
         # Only combinations that occur are spelt out: the full product may be huge.
-        observed, codes = factorize(cells)
+        observed, kept_codes = factorize(cells[~is_missing])
+        codes = np.full(len(cells), -1, dtype=kept_codes.dtype)
+        codes[~is_missing] = kept_codes
         labels = [(*labels[cell // n_more], more_labels[cell % n_more])
                   for cell in observed.tolist()]  # fmt: skip
     return labels, codes

@@ -1,0 +1,340 @@
+"""What post-processors share: scores that the base model did not see in training."""
+
+from inspect import signature
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexable
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_is_fitted,
+    column_or_1d,
+    has_fit_parameter,
+)
+
+from fairsk.base import GroupAwareMixin
+from fairsk.groups import Groups
+from fairsk.utils._draws import row_draws
+from fairsk.utils._factorize import factorize
+from fairsk.utils._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _check_sample_weight,
+    _fit_context,
+    _routing_enabled,
+)
+
+_RESPONSES = ("predict_proba", "decision_function", "predict")
+
+
+class BasePostprocessor(
+    GroupAwareMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
+):
+    """Base of meta-estimators that decide anew from the scores of a binary classifier.
+
+    `fit` trains the base model, gets scores of rows that it was not trained on, and
+    hands them to `_fit_scores(X, y_score, positive, groups, sample_weight)`, which a
+    subclass writes; X are the raw rows that the scores belong to. At prediction
+    `_score` gives the scores of new rows.
+    """
+
+    __metadata_request__predict = {"sensitive_features": True}
+    __metadata_request__predict_proba = {"sensitive_features": True}
+
+    _parameter_constraints: dict = {
+        "estimator": [HasMethods(["fit"])],
+        "cv": [
+            StrOptions({"prefit"}),
+            Interval(Integral, 2, None, closed="left"),
+            Interval(Real, 0.0, 1.0, closed="neither"),
+            HasMethods(["split"]),
+            "array-like",
+        ],
+        "response_method": [StrOptions({"auto", *_RESPONSES})],
+        "group_by": [str, Integral, list, tuple, callable, None],
+        "pos_label": "no_validation",
+        "random_state": ["random_state"],
+    }
+
+    @_fit_context(
+        # The estimator is not validated yet.
+        prefer_skip_nested_validation=False
+    )
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None, **fit_params):
+        """Fit the base model, and the decision on scores it was not trained on.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Training data; with ``cv="prefit"``, data that the estimator did not see.
+        y : array-like of shape (n_samples,)
+            Labels of two classes.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features of each sample; None reads them from X by `group_by`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the samples, for the decision, and for the base model where it
+            takes them.
+        **fit_params : dict
+            Metadata for the base model.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        X, y = indexable(X, y)
+        groups = None
+        if sensitive_features is not None:
+            groups = self._check_groups(X, sensitive_features)
+        params = self._route_fit(sensitive_features, sample_weight, fit_params)
+        self.draw_seed_ = int(check_random_state(self.random_state).randint(2**31))
+        # The base model goes first, so that it reports a malformed X or y.
+        self.estimator_ = self._fit_on_all(X, y, params)
+        groups = self._check_groups(X) if groups is None else groups
+        positive = self._check_labels(y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, ensure_non_negative=True
+            )
+        rows, y_score = self._unseen_scores(X, y, positive, groups, params)
+        for name in ("n_features_in_", "feature_names_in_"):
+            if hasattr(self.estimator_, name):
+                setattr(self, name, getattr(self.estimator_, name))
+        if rows is not None:
+            X = _safe_indexing(X, rows)
+            groups, positive = groups.take(rows), positive[rows]
+            sample_weight = None if sample_weight is None else sample_weight[rows]
+        self._fit_scores(X, y_score, positive, groups, sample_weight)
+        return self
+
+    @property
+    def _is_held_out(self):
+        return isinstance(self.cv, Real) and not isinstance(self.cv, Integral)
+
+    def _fit_on_all(self, X, y, params):
+        """Base model that predicts; None where it is fitted on a share only."""
+        if isinstance(self.cv, str):
+            check_is_fitted(self.estimator)
+            return self.estimator
+        if self._is_held_out:
+            return None
+        return clone(self.estimator).fit(X, y, **params["fit"])
+
+    def _route_fit(self, sensitive_features, sample_weight, fit_params):
+        """Metadata for the base model's fit, for its response, and for the splitter."""
+        metadata = {
+            "sensitive_features": sensitive_features,
+            "sample_weight": sample_weight,
+            **fit_params,
+        }
+        metadata = {k: v for k, v in metadata.items() if v is not None}
+        if _routing_enabled():
+            routed = process_routing(self, "fit", **metadata)
+            return {
+                "fit": routed.estimator.fit,
+                "respond": routed.estimator[self._response_name()],
+                "split": routed.splitter.split if "splitter" in routed else {},
+            }
+        unknown = [k for k in fit_params if not has_fit_parameter(self.estimator, k)]
+        if unknown:
+            raise TypeError(
+                f"{type(self).__name__} needs metadata that its estimator takes in "
+                f"fit. Got {unknown}. Switch scikit-learn's metadata routing on to "
+                "send it through a pipeline."
+            )
+        wanted = {
+            k: v for k, v in metadata.items() if has_fit_parameter(self.estimator, k)
+        }
+        respond = self._unrouted_response(sensitive_features)
+        return {"fit": wanted, "respond": respond, "split": {}}
+
+    def _unrouted_response(self, sensitive_features):
+        method = getattr(self.estimator, self._response_name())
+        takes = "sensitive_features" in signature(method).parameters
+        if sensitive_features is None or not takes:
+            return {}
+        return {"sensitive_features": sensitive_features}
+
+    def _response_name(self):
+        names = _RESPONSES if self.response_method == "auto" else [self.response_method]
+        for name in names:
+            if hasattr(self.estimator, name):
+                return name
+        raise TypeError(
+            f"{type(self).__name__} needs an estimator with one of {list(names)}. Got "
+            f"{type(self.estimator).__name__}. Choose another `response_method`."
+        )
+
+    def _respond(self, estimator, X, params):
+        """Scores of the positive class."""
+        name = self._response_name()
+        values = np.asarray(getattr(estimator, name)(X, **params))
+        if name == "predict":
+            return (values == self.pos_label_).astype(float)
+        if name == "predict_proba":
+            scores = values[:, self._pos_index]
+            # NaN compares false, so it is caught here too.
+            if not (scores.min() >= 0.0 and scores.max() <= 1.0):
+                raise ValueError(
+                    f"{type(self).__name__} needs probabilities in [0, 1]. Got "
+                    f"{scores.min()!r} to {scores.max()!r} from predict_proba of "
+                    f"{type(estimator).__name__}. Mend it, or take "
+                    '`response_method="decision_function"`.'
+                )
+            return scores
+        scores = values if self._pos_index == 1 else -values
+        if scores.ndim != 1 or not np.isfinite(scores).all():
+            raise ValueError(
+                f"{type(self).__name__} needs one finite score per sample. Got an "
+                f"array of shape {values.shape} from decision_function of "
+                f"{type(estimator).__name__}, or NaN or infinite scores in it."
+            )
+        return scores
+
+    def _check_labels(self, y):
+        """Set `classes_` and the positive class; whether each sample is a positive."""
+        owner = type(self).__name__
+        labels, codes = factorize(column_or_1d(y))
+        check_classification_targets(labels)
+        known = getattr(self.estimator_, "classes_", labels)
+        if len(known) != 2:
+            raise ValueError(
+                f"Only binary classification is supported. {owner} needs labels of "
+                f"two classes. Got {len(known)} class(es): {list(known)[:10]}."
+            )
+        self.classes_ = np.asarray(known)
+        self.pos_label_ = self.classes_[1] if self.pos_label is None else self.pos_label
+        is_positive = self.classes_ == self.pos_label_
+        if np.sum(is_positive) != 1:
+            raise ValueError(
+                f"{owner} needs `pos_label` to be one of the labels "
+                f"{self.classes_.tolist()}. Got {self.pos_label!r}."
+            )
+        self._pos_index = int(np.argmax(is_positive))
+        unknown = [label for label in labels if label not in self.classes_]
+        if unknown:
+            raise ValueError(
+                f"{owner} needs the labels of its fitted estimator, "
+                f"{self.classes_.tolist()}. Got {unknown}."
+            )
+        return (labels == self.pos_label_)[codes]
+
+    def _unseen_scores(self, X, y, positive, groups, params):
+        """Rows and scores, by models that were not trained on them."""
+        if isinstance(self.cv, str):
+            return None, self._respond(self.estimator_, X, params["respond"])
+        rows, scores = [], []
+        for train, test in self._splits(X, y, positive, groups, params):
+            train, test = _as_rows(train), _as_rows(test)
+            model = clone(self.estimator).fit(
+                _safe_indexing(X, train),
+                _safe_indexing(y, train),
+                **_take_all(params["fit"], train),
+            )
+            if self.estimator_ is None:
+                self.estimator_ = model
+            rows.append(test)
+            respond = _take_all(params["respond"], test)
+            scores.append(self._respond(model, _safe_indexing(X, test), respond))
+        return np.concatenate(rows), np.concatenate(scores)
+
+    def _splits(self, X, y, positive, groups, params):
+        if isinstance(self.cv, Integral):
+            fold = self._folds(X, positive, groups)
+            return [(fold != k, fold == k) for k in np.unique(fold)]
+        if self._is_held_out:
+            held_out = self._held_out(X, positive, groups)
+            return [(~held_out, held_out)]
+        return check_cv(self.cv, y, classifier=True).split(X, y, **params["split"])
+
+    def _dealt(self, X, positive, groups):
+        """Rows by label x group, within it by a hash of what they hold.
+
+        So the order of the data does not matter, and copies of a row stay together.
+        """
+        draws = row_draws(X, self.draw_seed_ + 1)
+        cells = groups.codes.astype(np.intp) * 2 + positive
+        order = np.lexsort((draws, cells))
+        return order, cells[order], draws[order]
+
+    def _folds(self, X, positive, groups):
+        order, cells, draws = self._dealt(X, positive, groups)
+        new = (np.diff(draws, prepend=-1.0) != 0) | (np.diff(cells, prepend=-1) != 0)
+        # A cell with too few distinct rows is dealt out row by row after all.
+        new |= np.bincount(cells, weights=new)[cells] < self.cv
+        folds = np.empty(len(order), dtype=np.intp)
+        folds[order] = np.cumsum(new) % self.cv
+        return folds
+
+    def _held_out(self, X, positive, groups):
+        order, cells, _ = self._dealt(X, positive, groups)
+        sizes = np.bincount(cells)
+        rank = np.arange(len(cells)) - np.append(0, np.cumsum(sizes))[cells]
+        held_out = np.empty(len(order), dtype=bool)
+        held_out[order] = rank < np.round(self.cv * sizes)[cells]
+        return held_out
+
+    def _score(self, X, sensitive_features, method):
+        """Scores of new rows by the fitted base model."""
+        check_is_fitted(self, "estimator_")
+        if _routing_enabled():
+            given = {"sensitive_features": sensitive_features}
+            given = {k: v for k, v in given.items() if v is not None}
+            routed = process_routing(self, method, **given)
+            params = routed.estimator[self._response_name()]
+        else:
+            params = self._unrouted_response(sensitive_features)
+        return self._respond(self.estimator_, X, params)
+
+    def get_metadata_routing(self):
+        """Metadata that this estimator and its base model request.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Requests of this estimator, its base model and its splitter.
+        """
+        response = self._response_name()
+        mapping = MethodMapping().add(caller="fit", callee="fit")
+        for caller in ("fit", "predict", "predict_proba"):
+            mapping.add(caller=caller, callee=response)
+        router = (
+            MetadataRouter(owner=self)
+            .add_self_request(self)
+            .add(estimator=self.estimator, method_mapping=mapping)
+        )
+        if hasattr(self.cv, "split"):
+            split = MethodMapping().add(caller="fit", callee="split")
+            router.add(splitter=self.cv, method_mapping=split)
+        return router
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
+        return tags
+
+
+def _as_rows(rows):
+    rows = np.asarray(rows)
+    return np.flatnonzero(rows) if rows.dtype == bool else rows
+
+
+def _take_all(metadata, rows):
+    return {name: _take(values, rows) for name, values in metadata.items()}
+
+
+def _take(values, rows):
+    if isinstance(values, Groups):
+        return values.take(rows)
+    if isinstance(values, dict):
+        return _take_all(values, rows)
+    return _safe_indexing(indexable(values)[0], rows)

@@ -1,0 +1,463 @@
+"""ThresholdOptimizer: the best thresholds of each group within a tolerance."""
+
+import warnings
+from numbers import Real
+
+import numpy as np
+from sklearn.utils import Bunch
+from sklearn.utils.validation import check_is_fitted
+
+from fairsk.definitions import FairnessDefinition, get_definition
+from fairsk.postprocessing._base import BasePostprocessor
+from fairsk.postprocessing._hulls import Operating, sort_groups
+from fairsk.postprocessing._policy import Policy
+from fairsk.postprocessing._programme import (
+    POSITIVE,
+    Bound,
+    InfeasibleError,
+    Programme,
+    get_objective,
+    read_bounds,
+    read_limits,
+)
+from fairsk.utils._sklearn import Interval, StrOptions
+
+# A group with fewer samples behind one of its rates is warned about.
+_RARE = 20
+# Thresholds that single thresholds choose from, per group.
+_MAX_CURVE = 2000
+# Objective that `randomize="auto"` gives up for one threshold per group.
+_WORTH_MIXING = 1e-3
+
+
+class RareGroupWarning(UserWarning):
+    """A group has too few samples to know its rates."""
+
+
+class ThresholdOptimizer(BasePostprocessor):
+    r"""The best decision thresholds of each group that keep rates together.
+
+    Predicts positive where the score :math:`s(x)` of a base model is at least the
+    threshold :math:`t_g` of the sample's group, with thresholds that
+
+    .. math::
+        \max_t \; u(t) \quad\text{subject to}\quad
+        \max_g r_g(t_g) - \min_g r_g(t_g) \le \tau
+
+    for every rate :math:`r` of the definitions asked for. The optimum may mix two
+    thresholds in a group. It is exact: what thresholds can reach in a group is the
+    convex hull of its ROC curve [1]_, on whose vertices the problem is a small linear
+    programme. Thresholds are chosen on scores that the base model was not trained on.
+
+    Parameters
+    ----------
+    estimator : classifier
+        The base model; the better it ranks, the better the decisions.
+    fairness : str, FairnessDefinition, list, dict or None, default="demographic_parity"
+        What must hold: one or several definitions whose rates are linear in the
+        predictions. A dict gives each definition its own tolerance.
+    tolerance : float, default=0.02
+        Allowed disparity: the largest difference, or the largest shortfall of the
+        ratio from 1 (0.2 is the four-fifths rule).
+    objective : str, dict, array-like of shape (2, 2) or Rate, default="accuracy"
+        What is maximised: "balanced_accuracy", "f1", "worst_group_accuracy", the name
+        of a rate, a dict of weights of rates, or a cost matrix (rows by true and
+        columns by predicted class, the positive class second), whose mean is minimised.
+    disparity : {"difference", "ratio"}, default="difference"
+        How rates of groups are compared.
+    reference : {"groups", "overall"}, default="groups"
+        Whether each group is compared with each other one, or with everybody.
+    bounds : dict or None, default=None
+        Floor and ceiling of rates in every group, None for no limit, such as
+        ``{"true_positive_rate": (0.8, None)}``.
+    randomize : bool or "auto", default="auto"
+        True mixes thresholds (optimal), False takes one threshold per group, "auto"
+        mixes only where one threshold per group cannot hold the tolerance or costs
+        more than 0.001 of the objective.
+    cv : int, float, splitter, iterable or "prefit", default=5
+        An integer or splitter gets the scores from models fitted without the row, and
+        fits the base model on all rows. A float holds out that share of the rows.
+        "prefit" takes the estimator as it is.
+    response_method : {"auto", "predict_proba", "decision_function", "predict"}, \
+            default="auto"
+        Where the scores come from; "auto" takes the first that there is.
+    group_by : str, int, list or callable, default=None
+        Columns of X that hold the groups, where no `sensitive_features` are passed.
+    unknown_group : {"error", "overall", "strictest"}, default="error"
+        What to do at prediction with groups that are missing or that `fit` did not see:
+        raise; use the best threshold for everybody within the rates of the groups; or
+        use the thresholds of the group that is selected least by them.
+    shrinkage : float, default=0.0
+        Each group's rates are estimated as if so many samples, spread as everybody is,
+        were added to it. Helps groups of some dozens of samples.
+    pos_label : object, default=None
+        The positive class; None takes the second of `classes_`.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the folds and of mixtures.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted base model.
+    classes_ : ndarray of shape (2,)
+        Class labels.
+    group_labels_ : list of length n_groups
+        Labels of the groups, in the order of all arrays below.
+    thresholds_ : ndarray of shape (n_groups, n_thresholds)
+        Thresholds of each group, one where nothing is mixed. Infinity is nobody, minus
+        infinity everybody.
+    threshold_weights_ : ndarray of shape (n_groups, n_thresholds)
+        Probability with which each threshold is used.
+    counts_ : ndarray of shape (n_groups, 2, 2)
+        Expected counts (true class, predicted class; positive second) on the scores
+        that the thresholds were chosen on.
+    rates_ : dict of str to ndarray of shape (n_groups,)
+        Rates on these scores.
+    disparity_ : dict of str to float
+        Disparity of each definition on these scores.
+    objective_value_ : float
+        Objective on these scores.
+    hulls_ : list of length n_groups
+        What thresholds can reach: `thresholds` and `counts` of the vertices of each
+        group's ROC hull.
+    n_features_in_, feature_names_in_
+        As the base model has them.
+
+    See Also
+    --------
+    sklearn.model_selection.TunedThresholdClassifierCV : One threshold for everybody.
+
+    Notes
+    -----
+    The tolerance holds exactly on the scores that the thresholds were chosen on. On new
+    data the disparity varies around it, and may be above it half of the time.
+
+    A mixture draws its random number from what a row holds and `random_state`: calls
+    agree, and people who are equal in every feature are decided equally. It therefore
+    needs rows that differ.
+
+    References
+    ----------
+    .. [1] Hardt, Price & Srebro (2016), Equality of opportunity in supervised learning.
+    .. [2] Cruz & Hardt (2024), Unprocessing seven years of algorithmic fairness.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairsk.datasets import make_biased_classification
+    >>> from fairsk.postprocessing import ThresholdOptimizer
+    >>> X, y, group = make_biased_classification(2000, random_state=0)
+    >>> model = ThresholdOptimizer(LogisticRegression(), tolerance=0.05)
+    >>> model = model.fit(X, y, sensitive_features=group)
+    >>> round(model.disparity_["demographic_parity"], 3)
+    0.05
+    >>> model.predict(X[:3], sensitive_features=group[:3]).shape
+    (3,)
+    """
+
+    _parameter_constraints: dict = {
+        **BasePostprocessor._parameter_constraints,
+        "fairness": [str, FairnessDefinition, list, tuple, dict, None],
+        "tolerance": [Interval(Real, 0.0, 1.0, closed="both")],
+        "objective": "no_validation",
+        "disparity": [StrOptions({"difference", "ratio"})],
+        "reference": [StrOptions({"groups", "overall"})],
+        "bounds": [dict, None],
+        "randomize": ["boolean", StrOptions({"auto"})],
+        "unknown_group": [StrOptions({"error", "overall", "strictest"})],
+        "shrinkage": [Interval(Real, 0.0, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        fairness="demographic_parity",
+        tolerance=0.02,
+        objective="accuracy",
+        disparity="difference",
+        reference="groups",
+        bounds=None,
+        randomize="auto",
+        cv=5,
+        response_method="auto",
+        group_by=None,
+        unknown_group="error",
+        shrinkage=0.0,
+        pos_label=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.fairness = fairness
+        self.tolerance = tolerance
+        self.objective = objective
+        self.disparity = disparity
+        self.reference = reference
+        self.bounds = bounds
+        self.randomize = randomize
+        self.cv = cv
+        self.response_method = response_method
+        self.group_by = group_by
+        self.unknown_group = unknown_group
+        self.shrinkage = shrinkage
+        self.pos_label = pos_label
+        self.random_state = random_state
+
+    def _fit_scores(self, X, y_score, positive, groups, sample_weight):
+        data = (y_score, positive, groups.codes, sample_weight)
+        self._sorted = self._sort(*data)
+        self.hulls_ = [rows.hull() for rows in self._sorted]
+        programme = self._programme(self.hulls_)
+        self._check_labels_of_groups(programme.limits + programme.bounds)
+        self._warn_constant_scores()
+        if groups.n_groups == 1:
+            policy = Policy.of_thresholds([self._plain_threshold()])
+            above = _at_threshold(self._sorted[0], policy.thresholds[0, 0])
+            self.counts_ = above.counts[1:2]
+        else:
+            points, weights = self._solve(programme)
+            policy = Policy.of_mixture(points, weights)
+            self.counts_ = np.stack([p.mixed(w) for p, w in zip(points, weights)])
+        self.thresholds_, self.threshold_weights_ = policy.thresholds, policy.weights
+        self._report(programme)
+        self._policy = policy
+        if self.unknown_group != "error":
+            self._policy = policy.append(self._unknown_policy(policy, *data))
+        del self._sorted
+
+    def _sort(self, y_score, positive, codes, sample_weight):
+        n_groups = len(self.group_labels_)
+        if self.shrinkage > 0 and n_groups > 1:
+            return _sort_shrunk(
+                y_score, positive, codes, n_groups, sample_weight, self.shrinkage
+            )
+        return sort_groups(y_score, positive, codes, n_groups, sample_weight)
+
+    def _programme(self, points):
+        return Programme(
+            points,
+            get_objective(self.objective),
+            read_limits(self.fairness, self.tolerance, self.disparity, self.reference),
+            read_bounds(self.bounds),
+        )
+
+    def _solve(self, programme):
+        """Operating points of each group and their weights."""
+        if self.randomize is True:
+            return programme.points, programme.mix()
+        curves = [rows.curve(_MAX_CURVE) for rows in self._sorted]
+        single = self._programme(curves)
+        if not self.randomize:
+            return curves, single.choose()
+        mixed = programme.mix()
+        best = programme.objective.value(programme.counts(mixed))
+        try:
+            chosen = single.choose()
+        except InfeasibleError:
+            return programme.points, mixed
+        value = programme.objective.value(single.counts(chosen))
+        if value >= best - _WORTH_MIXING:
+            return curves, chosen
+        return programme.points, mixed
+
+    def _check_labels_of_groups(self, needs):
+        """Every rate must be defined in every group; warn of rare ones."""
+        rare = []
+        for label, points in zip(self.group_labels_, self.hulls_):
+            for need in needs:
+                size = need.rate.totals(points.counts[:1, None], POSITIVE)[1].item()
+                if size <= 0:
+                    wanted = self.classes_[self._labels_behind(need.rate)]
+                    raise ValueError(
+                        f"{type(self).__name__} needs samples of the label(s) "
+                        f"{wanted.tolist()} in every group, for {need.rate.name}. Got "
+                        f"none in group {label!r}. Join it to another group, or drop "
+                        "the definition or bound."
+                    )
+                if size < _RARE:
+                    rare.append(f"{need.rate.name} of {label!r} ({size:g} samples)")
+        if rare and not self.shrinkage:
+            warnings.warn(
+                f"{type(self).__name__}: few samples stand behind "
+                f"{', '.join(dict.fromkeys(rare))}. The tolerance will not hold there "
+                "on new data. Join rare groups, or set `shrinkage`.",
+                RareGroupWarning,
+                stacklevel=4,
+            )
+
+    def _labels_behind(self, rate):
+        """Positions in `classes_` of the labels in the denominator of a rate."""
+        behind = [label for label in (0, 1) if any(rate.denominator[label])]
+        return behind if self._pos_index == 1 else [1 - label for label in behind]
+
+    def _warn_constant_scores(self):
+        constant = [
+            label
+            for label, rows in zip(self.group_labels_, self._sorted)
+            if rows.scores[0] == rows.scores[-1]
+        ]
+        if constant:
+            warnings.warn(
+                f"{type(self).__name__}: the scores do not rank the samples of the "
+                f"group(s) {constant}. Thresholds can only select all or none there. "
+                "Fit a better base model.",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _plain_threshold(self):
+        """Threshold at which the base model decides."""
+        middle = 0.0 if self._response_name() == "decision_function" else 0.5
+        # scikit-learn gives ties to the first class.
+        return np.nextafter(middle, np.inf) if self._pos_index == 1 else middle
+
+    def _report(self, programme):
+        definitions = [] if self.fairness is None else self.fairness
+        single = isinstance(definitions, (str, FairnessDefinition))
+        names = [definitions] if single else list(definitions)
+        self.rates_ = {
+            need.rate.name: need.rate.values(self.counts_, POSITIVE)[0]
+            for need in programme.limits + programme.bounds
+        }
+        self.disparity_ = {
+            get_definition(name).name: float(
+                get_definition(name).disparity(self.counts_, self.disparity)
+            )
+            for name in names
+        }
+        self.objective_value_ = programme.objective.value(self.counts_)
+
+    def _unknown_policy(self, policy, y_score, positive, codes, sample_weight):
+        """Thresholds for samples of no known group."""
+        if self.unknown_group == "strictest":
+            selected = [
+                policy.row(group).probability(y_score, np.zeros(len(y_score), int))
+                for group in range(len(policy.thresholds))
+            ]
+            means = [np.average(p, weights=sample_weight) for p in selected]
+            return policy.row(int(np.argmin(means)))
+        everybody = sort_groups(
+            y_score, positive, np.zeros(len(codes), np.int8), 1, sample_weight
+        )
+        programme = self._programme([everybody[0].hull()])
+        within = [
+            Bound(limit.rate, values.min() - 1e-9, values.max() + 1e-9)
+            for limit in programme.limits
+            for values in [limit.rate.values(self.counts_, POSITIVE)[0]]
+        ]
+        programme = Programme(
+            programme.points, programme.objective, [], programme.bounds + within
+        )
+        return Policy.of_mixture(programme.points, programme.mix())
+
+    def predict(self, X, *, sensitive_features=None):
+        """Decide for every sample.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Samples.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features of each sample; None reads them from X by `group_by`.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Predicted labels.
+        """
+        y_score, codes = self._scores_and_codes(X, sensitive_features, "predict")
+        positive = self._policy.decide(y_score, codes, X, self.draw_seed_)
+        return self.classes_[(positive == self._pos_index).astype(np.intp)]
+
+    def predict_proba(self, X, *, sensitive_features=None):
+        """Probability of each decision: 0 or 1 where no thresholds are mixed.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Samples.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features of each sample; None reads them from X by `group_by`.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, 2)
+            Probability that `predict` gives each of `classes_`, over its random draw.
+            For the probability of the label ask `estimator_`.
+        """
+        y_score, codes = self._scores_and_codes(X, sensitive_features, "predict_proba")
+        positive = self._policy.probability(y_score, codes)
+        columns = [1.0 - positive, positive]
+        return np.column_stack(columns if self._pos_index == 1 else columns[::-1])
+
+    def _scores_and_codes(self, X, sensitive_features, method):
+        y_score = self._score(X, sensitive_features, method)
+        unseen = "error" if self.unknown_group == "error" else "code"
+        groups = self._check_groups(X, sensitive_features, reset=False, unseen=unseen)
+        return y_score, groups.codes
+
+    def tolerance_path(self, tolerances):
+        """The best mixtures at other tolerances, without fitting again.
+
+        Parameters
+        ----------
+        tolerances : array-like of shape (n_tolerances,)
+            Tolerances, each for all definitions.
+
+        Returns
+        -------
+        path : Bunch
+            With `tolerances`; `objective` of shape (n_tolerances,); `disparity`, for
+            each definition an array of this shape; `counts` of shape (n_tolerances,
+            n_groups, 2, 2); `thresholds` and `threshold_weights`, lists of arrays as
+            the attributes are.
+        """
+        check_is_fitted(self, "hulls_")
+        tolerances = np.asarray(tolerances, dtype=float)
+        programme = self._programme(self.hulls_)
+        solutions = programme.mix_all(tolerances)
+        counts = np.stack([programme.counts(weights) for weights in solutions])
+        policies = [Policy.of_mixture(self.hulls_, w) for w in solutions]
+        return Bunch(
+            tolerances=tolerances,
+            objective=np.array([programme.objective.value(c) for c in counts]),
+            disparity={
+                name: get_definition(name).disparity(counts, self.disparity)
+                for name in self.disparity_
+            },
+            counts=counts,
+            thresholds=[policy.thresholds for policy in policies],
+            threshold_weights=[policy.weights for policy in policies],
+        )
+
+
+def _at_threshold(rows, threshold):
+    """The operating point of one threshold, between none and all."""
+    start = int(np.searchsorted(rows.scores, threshold))
+    inner = 0 < start < len(rows.scores)
+    points = rows._points(np.array([0, start] if inner else [0]))
+    if inner:
+        return points
+    pick = [0, 0, 1] if start else [0, 1, 1]
+    return Operating(points.thresholds[pick], points.counts[pick])
+
+
+def _sort_shrunk(y_score, positive, codes, n_groups, sample_weight, shrinkage):
+    """Groups to each of which everybody is added with the weight of some samples."""
+    n_samples = len(y_score)
+    weight = np.ones(n_samples) if sample_weight is None else sample_weight
+    everybody = weight * (shrinkage / weight.sum())
+    merged = []
+    for group in range(n_groups):
+        own = codes == group
+        mass = weight[own].sum()
+        both = np.concatenate([weight[own], everybody])
+        merged += sort_groups(
+            np.concatenate([y_score[own], y_score]),
+            np.concatenate([positive[own], positive]),
+            np.zeros(len(both), np.int8),
+            1,
+            # The group still counts as much in the objective as it did.
+            both * (mass / both.sum()),
+        )
+    return merged
