@@ -56,7 +56,7 @@ def test_new_definition_is_known_by_name_and_right():
 def test_new_penalty_is_right_and_trains():
     recipe = run_section("A new penalty")
     X, y, groups = recipe["X"], recipe["y"], recipe["groups"]
-    network, penalty = recipe["network"], recipe["CovariancePenalty"]()
+    network, penalty = recipe["network"], recipe["SquaredCovariance"]()
 
     score = network.predict_proba(X)
     covariances = [np.cov(score[:, 1], groups == g, bias=True)[0, 1] for g in (0, 1)]

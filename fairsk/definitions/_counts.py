@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from fairsk.utils._namespace import is_torch, namespace
+from fairsk.definitions._signed_measures import group_mass
+from fairsk.utils._namespace import constant_like, is_torch, namespace
 
 
 def group_counts(
@@ -16,10 +17,12 @@ def group_counts(
         Group of each sample, in [0, n_groups).
     y_true : int array or tensor of shape (n_samples,)
         Index of the true class of each sample, in [0, n_classes).
-    y_pred : array or tensor of shape (n_samples,) or (n_samples, n_classes)
+    y_pred : array or tensor of shape (n_samples,) or (..., n_samples, n_classes)
         Index of the predicted class (hard predictions, an integer dtype), or the
         probability of each class (soft predictions). Soft counts are expected counts
-        under the probabilities, and in torch gradients flow through them.
+        under the probabilities, and in torch gradients flow through them. Soft
+        predictions may have leading axes, such as those of several models; then the
+        other arguments may have leading axes that broadcast against them.
     n_groups, n_classes : int
         Numbers of groups and classes.
     sample_weight : array or tensor of shape (n_samples,), default=None
@@ -27,12 +30,16 @@ def group_counts(
 
     Returns
     -------
-    counts : array or tensor of shape (n_groups, n_classes, n_classes)
+    counts : array or tensor of shape (..., n_groups, n_classes, n_classes)
         ``counts[g, i, j]`` is the weight of the samples of group g whose true class is
         i and whose predicted class is j. Integers for unweighted hard predictions.
     """
-    soft = y_pred.ndim == 2
+    soft = y_pred.ndim >= 2
     shape = (n_groups, n_classes, n_classes)
+    if y_pred.ndim > 2 or group_codes.ndim > 1:
+        codes = _cell_codes((group_codes, y_true), (n_groups, n_classes))
+        cells = _stacked_cells(codes, y_pred, sample_weight, n_groups * n_classes)
+        return cells.reshape(*cells.shape[:-2], *shape)
     if soft:
         cells = _soft_cells(
             _cell_codes((group_codes, y_true), (n_groups, n_classes)),
@@ -74,3 +81,11 @@ def _soft_cells(codes, probabilities, sample_weight, n_rows):
         return empty.index_add(0, codes, mass)
     columns = [np.bincount(codes, column, minlength=n_rows) for column in mass.T]
     return np.stack(columns, axis=1)
+
+
+def _stacked_cells(codes, probabilities, sample_weight, n_rows):
+    """Soft cells of all leading axes in one matrix product."""
+    if sample_weight is None:
+        sample_weight = constant_like(1.0, probabilities)
+    mass = group_mass(codes, n_rows, sample_weight)
+    return mass.swapaxes(-1, -2) @ probabilities

@@ -1,6 +1,7 @@
 """What all penalised classifiers share: data, training, prediction."""
 
 import warnings
+from collections import ChainMap
 from inspect import signature
 from numbers import Integral, Real
 
@@ -26,7 +27,7 @@ from fairsk.inprocessing._net import (
     Monitor,
     class_probabilities,
 )
-from fairsk.penalties import DefinitionPenalty
+from fairsk.penalties import PENALTIES, Penalty, get_penalty
 from fairsk.utils._sklearn import (
     Interval,
     Options,
@@ -58,7 +59,12 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
 
     _parameter_constraints: dict = {
         # Views, not sets: what a user registers later is an option too.
-        "fairness": [StrOptions(DEFINITIONS.keys()), FairnessDefinition],
+        "fairness": [
+            StrOptions(ChainMap(DEFINITIONS, PENALTIES).keys()),
+            FairnessDefinition,
+            torch.nn.Module,
+            list,
+        ],
         "disparity": [StrOptions(DISPARITIES.keys()), Disparity],
         "fairness_weight": [Interval(Real, 0, None, closed="left")],
         "group_by": [str, Integral, list, tuple, callable, None],
@@ -307,7 +313,7 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             "verbose": int(self.verbose),
             "iterator_train__shuffle": self.shuffle,
             "iterator_valid__batch_size": -1,
-            "criterion__penalty": DefinitionPenalty(self.fairness, self.disparity),
+            "criterion__penalty": get_penalty(self.fairness, self.disparity),
             "criterion__n_classes": len(self.classes_),
             "criterion__n_groups": len(self.group_labels_),
             "criterion__fairness_weight": float(self.fairness_weight),
@@ -336,6 +342,8 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
     def _train_net(self, dataset, seed, epochs):
         net = self.net_
         net.criterion_.n_groups = len(self.group_labels_)
+        if isinstance(net.criterion_.penalty, Penalty):
+            net.criterion_.penalty.bind(self.group_labels_)
         batch_size = self._batch_size(len(dataset))
         net.set_params(batch_size=batch_size)
         net.iterator_train__seed = seed
@@ -373,10 +381,11 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         shape = (len(self.group_labels_), len(self.classes_))
         cells = (dataset.groups * shape[1] + dataset.y).cpu().numpy()
         strata = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
-        strata = strata[strata.any(axis=1)]
-        DefinitionPenalty(self.fairness).fairness.warn_undefined(
-            strata[..., None].repeat(shape[1], axis=-1), self.group_labels_
-        )
+        present = strata.any(axis=1)
+        labels = [g for g, here in zip(self.group_labels_, present) if here]
+        penalty = get_penalty(self.fairness, self.disparity)
+        if isinstance(penalty, Penalty):  # a plain module cannot tell
+            penalty.bind(labels).warn_undefined(strata[present], labels)
 
     def _report(self, net, n_before, batch_size):
         """Warn of what went wrong in the epochs of this call."""

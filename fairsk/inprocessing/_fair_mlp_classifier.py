@@ -36,12 +36,14 @@ class FairMLPClassifier(BaseFairNetClassifier):
         Width of each hidden layer.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
         Activation of the hidden layers.
-    fairness : str or FairnessDefinition, default="demographic_parity"
+    fairness : str, FairnessDefinition, Penalty or list, default="demographic_parity"
         What must agree between groups: a key of
-        :data:`fairsk.definitions.DEFINITIONS` or an instance.
+        :data:`fairsk.definitions.DEFINITIONS`, of :data:`fairsk.penalties.PENALTIES`,
+        an instance of either, or a list of these, each alone or in a tuple with its
+        weight: ``["equalized_odds", ("hsic", 10.0)]``.
     disparity : str or Disparity, default="difference"
-        How the rates of the groups become one number: a key of
-        :data:`fairsk.definitions.DISPARITIES` or an instance.
+        How the rates of the groups become one number, where `fairness` is a definition:
+        a key of :data:`fairsk.definitions.DISPARITIES` or an instance.
     fairness_weight : float, default=1.0
         Weight :math:`\lambda` of the penalty. 0 trains without.
     group_by : str, int, list of str or int, or callable, default=None

@@ -2,10 +2,16 @@
 
 import torch
 
-from fairsk.definitions import get_definition, get_disparity, group_counts
+from fairsk.definitions import (
+    Disparity,
+    get_definition,
+    get_disparity,
+    group_counts,
+)
+from fairsk.penalties._base import Penalty, class_columns, unmet_requirement
 
 
-class DefinitionPenalty(torch.nn.Module):
+class DefinitionPenalty(Penalty):
     r"""Disparity of a fairness definition on soft counts.
 
     The counts of the definition are taken in expectation under the predicted
@@ -23,10 +29,18 @@ class DefinitionPenalty(torch.nn.Module):
         The definition: a key of :data:`fairsk.definitions.DEFINITIONS` or an instance.
     disparity : str or Disparity, default="difference"
         How the rates of the groups become one number: a key of
-        :data:`fairsk.definitions.DISPARITIES` or an instance.
+        :data:`fairsk.definitions.DISPARITIES`, an instance, or "smooth_difference": a
+        difference whose largest and smallest rate are soft, so that all groups have a
+        gradient.
+    power : {1, 2}, default=1
+        1 for the disparity, 2 for its square, whose gradient vanishes where the groups
+        agree.
+    reference : {"groups", "overall"}, default="groups"
+        Compare the groups with each other, or with all samples together.
 
     See Also
     --------
+    MemoryPenalty : For small batches.
     fairsk.inprocessing.FairNetClassifier : Trains a torch module with this penalty.
 
     Notes
@@ -47,34 +61,54 @@ class DefinitionPenalty(torch.nn.Module):
     0.5
     """
 
-    def __init__(self, fairness="demographic_parity", disparity="difference"):
+    def __init__(
+        self,
+        fairness="demographic_parity",
+        disparity="difference",
+        *,
+        power=1,
+        reference="groups",
+    ):
         super().__init__()
+        if power not in (1, 2):
+            raise ValueError(f"DefinitionPenalty needs power 1 or 2. Got {power!r}.")
+        if reference not in ("groups", "overall"):
+            raise ValueError(
+                "DefinitionPenalty needs `reference` to be 'groups' or 'overall'. "
+                f"Got {reference!r}."
+            )
         self.fairness = get_definition(fairness)
-        self.disparity = get_disparity(disparity)
+        smooth = disparity == smooth_difference.name
+        self.disparity = smooth_difference if smooth else get_disparity(disparity)
+        self.power = power
+        self.reference = reference
 
     def forward(self, y_score, y_true, groups, sample_weight=None, *, n_groups=None):
         """Penalty of a batch.
 
         Parameters
         ----------
-        y_score : float tensor of shape (n_samples,) or (n_samples, n_classes)
-            Probability of class 1, or of each class.
-        y_true : int tensor of shape (n_samples,)
-            Index of the true class of each sample.
-        groups : int tensor of shape (n_samples,)
+        y_score : float tensor of shape (n_samples,) or (..., n_samples, n_classes)
+            Probability of class 1, or of each class. Leading axes are members, each
+            with a penalty of its own.
+        y_true : int tensor of shape (..., n_samples)
+            Index of the true class of each sample. All shapes without scores may have
+            leading axes that broadcast against those of `y_score`.
+        groups : int tensor of shape (..., n_samples)
             Code of the group of each sample, in [0, n_groups).
-        sample_weight : float tensor of shape (n_samples,), default=None
+        sample_weight : float tensor of shape (..., n_samples), default=None
             Weights.
         n_groups : int, default=None
             Number of groups; None reads it off `groups`, for which a GPU must wait.
 
         Returns
         -------
-        penalty : float tensor of shape ()
+        penalty : float tensor of shape (...)
             At least 0.
         """
-        if y_score.ndim == 1:
-            y_score = torch.stack((1 - y_score, y_score), dim=1)
+        if groups.is_floating_point():
+            raise ValueError(unmet_requirement(self, "takes_continuous_groups"))
+        y_score = class_columns(y_score[:, None] if y_score.ndim == 1 else y_score)
         if n_groups is None:
             n_groups = int(groups.max()) + 1
         counts = group_counts(
@@ -82,13 +116,25 @@ class DefinitionPenalty(torch.nn.Module):
             y_true,
             y_score,
             n_groups=n_groups,
-            n_classes=y_score.shape[1],
+            n_classes=y_score.shape[-1],
             sample_weight=sample_weight,
         )
-        value = self.fairness.disparity(counts, self.disparity)
+        value = self._disparity(counts)
         if self.disparity.greater_is_better:
             value = 1 - value
-        return torch.where(value.isnan(), 0.0, value)
+        value = torch.where(value.isnan(), 0.0, value)
+        return value if self.power == 1 else value**2
+
+    def _disparity(self, counts):
+        values = self.fairness.values(counts)
+        if self.reference == "groups":
+            return self.disparity(values)
+        overall = self.fairness.values(counts.sum(-3, keepdim=True))[..., 0]
+        per_rate = self.disparity.to_overall(values, overall)
+        missing = per_rate.isnan()
+        sign = -1.0 if self.disparity.greater_is_better else 1.0
+        worst = torch.where(missing, -torch.inf, sign * per_rate).amax(-1)
+        return torch.where(missing.all(-1), torch.nan, sign * worst)
 
     def undefined(self, strata):
         """Whether some rate is undefined that the samples of the strata could define.
@@ -108,6 +154,52 @@ class DefinitionPenalty(torch.nn.Module):
         values = self.fairness.values(counts)
         return values != values
 
+    def warn_undefined(self, strata, group_labels):
+        """Warn once, by name, of the rates that a group can never define.
+
+        Parameters
+        ----------
+        strata : int ndarray of shape (n_groups, n_classes)
+            Number of samples of each group and true class.
+        group_labels : list of length n_groups
+            Labels of the groups.
+        """
+        counts = strata[..., None].repeat(strata.shape[-1], axis=-1)
+        self.fairness.warn_undefined(counts, group_labels)
+
     def extra_repr(self):
         """Text that `repr` shows between the brackets."""
         return f"fairness={self.fairness.name!r}, disparity={self.disparity.name!r}"
+
+
+def _soft_largest(values, defined, axis=-1):
+    """Mean of the defined values, weighted towards the largest (never above it)."""
+    sharpness = 10.0
+    logits = torch.where(defined, sharpness * values, -torch.inf)
+    weights = torch.where(defined.any(axis, keepdim=True), logits, 0.0).softmax(axis)
+    return (weights * torch.where(defined, values, 0.0)).sum(axis)
+
+
+def _smooth_difference(values):
+    defined = ~values.isnan()
+    values = torch.where(defined, values, 0.0)
+    gap = _soft_largest(values, defined) + _soft_largest(-values, defined)
+    return torch.where(defined.sum(-1) < 2, torch.nan, gap)
+
+
+def _smooth_to_overall(values, overall):
+    deviation = abs(values - overall[..., None])
+    defined = ~deviation.isnan()
+    largest = _soft_largest(torch.where(defined, deviation, 0.0), defined)
+    return torch.where(defined.any(-1), largest, torch.nan)
+
+
+# A way to train, and no way to report: so it is no entry of DISPARITIES.
+smooth_difference = Disparity(
+    "smooth_difference",
+    _smooth_difference,
+    False,
+    r"\sum_g \pi_g r_g - \sum_g \rho_g r_g,\; \pi \propto e^{10 r},"
+    r"\; \rho \propto e^{-10 r}",
+    _smooth_to_overall,
+)
