@@ -26,6 +26,11 @@ from fairsk.metrics._named import (
     treatment_equality_ratio,
 )
 from fairsk.metrics._outcome_counts import OutcomeCounts
+from fairsk.metrics._scorers import (
+    get_scorer,
+    get_scorer_names,
+    make_fairness_scorer,
+)
 
 __all__ = [
     "METRICS",
@@ -44,7 +49,10 @@ __all__ = [
     "false_negative_rate_parity_ratio",
     "false_omission_rate_parity_difference",
     "false_omission_rate_parity_ratio",
+    "get_scorer",
+    "get_scorer_names",
     "group_metrics",
+    "make_fairness_scorer",
     "overall_accuracy_equality_difference",
     "overall_accuracy_equality_ratio",
     "predictive_equality_difference",

@@ -78,8 +78,8 @@ def code_outcomes(
         The positive class, where the caller has one. It may be missing from the data
         if at most one other class is there.
     labels : array-like, default=None
-        All classes that may occur; None takes those that do. Labels within {0, 1} or
-        within {-1, 1} are completed to the pair.
+        Classes that there are, whether or not a sample has them. Those that occur are
+        added, and labels within {0, 1} or within {-1, 1} are completed to the pair.
     owner : str, default="metric"
         Who asks, for the error messages.
 
@@ -202,15 +202,10 @@ def _join_classes(coded, pos_label, labels, owner):
     observed = coded[0][0]
     for more, _ in coded[1:]:
         observed = observed if more == observed else _union(observed, more, owner)
-    classes = _complete(observed, pos_label)
     if labels is not None:
-        classes = factorize(as_array(labels))[0].tolist()
-        unknown = [label for label in observed if label not in classes]
-        if unknown:
-            raise ValueError(
-                f"{owner} needs y_true and y_pred within the labels {classes}. Got "
-                f"also {unknown}."
-            )
+        given = factorize(as_array(labels))[0].tolist()
+        observed = given if given == observed else _union(given, observed, owner)
+    classes = _complete(observed, pos_label)
     return classes, [_recode(own, codes, classes) for own, codes in coded]
 
 
@@ -230,8 +225,8 @@ def _union(observed, more, owner):
         return sorted(joint)
     except TypeError:
         raise TypeError(
-            f"{owner} needs labels of one type in y_true and y_pred. Got {observed} "
-            f"and {more}. Convert one of them."
+            f"{owner} needs labels of one type. Got {observed} and {more}. Convert "
+            "y_true or y_pred."
         ) from None
 
 

@@ -51,8 +51,8 @@ def fairness_disparity(
         each class against the rest where there are more than two. Other pairs of
         labels need it, unless no rate of the definition has a positive class.
     labels : array-like of shape (n_classes,), default=None
-        All classes that may occur, for data in which some may be missing. None takes
-        those that do occur.
+        Classes that there are, whether or not a sample has them. None takes those that
+        occur.
 
     Returns
     -------

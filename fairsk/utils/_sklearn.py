@@ -5,7 +5,7 @@ releases; a new release is supported by mending this file.
 """
 
 from sklearn.base import _fit_context
-from sklearn.metrics._scorer import _BaseScorer
+from sklearn.metrics._scorer import _BaseScorer, _cached_call
 from sklearn.pipeline import _name_estimators
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -16,7 +16,7 @@ from sklearn.utils._param_validation import (
     validate_params,
 )
 from sklearn.utils._user_interface import _print_elapsed_time
-from sklearn.utils.metadata_routing import _routing_enabled
+from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 __all__ = [
@@ -26,11 +26,13 @@ __all__ = [
     "Options",
     "StrOptions",
     "_BaseScorer",
+    "_cached_call",
     "_check_sample_weight",
     "_fit_context",
     "_name_estimators",
     "_num_samples",
     "_print_elapsed_time",
+    "_raise_for_params",
     "_routing_enabled",
     "validate_params",
 ]
