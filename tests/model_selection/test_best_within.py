@@ -162,8 +162,8 @@ def test_unknown_scorer_lists_the_known_ones():
     rule = best_within("accuracy", {"equalized_odds_difference": 0.05})
     with pytest.raises(ValueError, match=f"'equalized_odds_difference'.*{known}"):
         rule(RESULTS)
-    rule = best_within("acuracy", {"demographic_parity_difference": 1})
-    with pytest.raises(ValueError, match=f"the scorer 'acuracy'.*{known}"):
+    rule = best_within("precision", {"demographic_parity_difference": 1})
+    with pytest.raises(ValueError, match=f"the scorer 'precision'.*{known}"):
         rule(RESULTS)
 
 
