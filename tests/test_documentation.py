@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairsk.definitions import DEFINITIONS, DISPARITIES, RATES
+from fairsk.utils.checks import CHECKS
 
 DOC = Path(__file__).parents[1] / "doc"
 
@@ -50,6 +51,12 @@ def test_tables_have_a_row_with_formula_for_each_entry(generate, table, registry
         assert name in row
         assert row.count(":math:`") == 1
         assert row.count("\n     - ") == header.count("\n     - ")
+
+
+def test_every_check_is_in_the_table_with_its_promise(generate):
+    table = generate.checks_table()
+    for check in CHECKS:
+        assert f"   * - ``{check.name}``\n     - {check.promise}" in table
 
 
 def test_rates_are_written_as_ratios_of_cells(generate):

@@ -11,6 +11,7 @@ from inspect import getdoc, isclass, isfunction
 
 import fairsk
 from fairsk.definitions import DEFINITIONS, DISPARITIES, RATES
+from fairsk.utils.checks import CHECKS
 
 KINDS = {"feature": "New", "enhancement": "Better", "fix": "Fixed"}
 CELLS = {(0, 0): "TN", (0, 1): "FP", (1, 0): "FN", (1, 1): "TP"}
@@ -150,6 +151,19 @@ def disparities_table():
         fair = "1" if disparity.greater_is_better else "0"
         rows.append([f"``{name}``", _math(disparity.formula), fair])
     return _table(rows, widths=[30, 50, 20])
+
+
+def checks_table():
+    """Table of the checks of fairness, and the promise that each holds one to.
+
+    Returns
+    -------
+    text : str
+        reStructuredText.
+    """
+    rows = [["Check", "Promise"]]
+    rows += [[f"``{check.name}``", check.promise] for check in CHECKS]
+    return _table(rows, widths=[40, 60])
 
 
 def changelog(folder):
