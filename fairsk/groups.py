@@ -66,7 +66,7 @@ class Groups:
         """
         if isinstance(sensitive_features, Groups):
             return sensitive_features
-        names, columns = _columns(sensitive_features, owner)
+        names, columns = split_columns(sensitive_features, owner)
         coded = [
             _code_column(name, column, missing, owner)
             for name, column in zip(names, columns)
@@ -159,7 +159,7 @@ def _read_column(X, key, owner):
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         if key in frame.columns:
-            return frame[key].to_native()
+            return frame.get_column(key).to_native()
         if isinstance(key, (int, np.integer)) and abs(key) < len(frame.columns):
             return frame[:, int(key)].to_native()
         raise ValueError(
@@ -188,8 +188,23 @@ def _read_position(X, key, owner):
     return array[:, key]
 
 
-def _columns(sensitive_features, owner):
-    """Names and 1d columns of whatever holds the sensitive features."""
+def split_columns(sensitive_features, owner):
+    """Names and 1d columns of whatever holds the sensitive features.
+
+    Parameters
+    ----------
+    sensitive_features : array-like, Series, DataFrame or dict
+        One or several columns.
+    owner : str
+        Who asks, for the error messages.
+
+    Returns
+    -------
+    names : list of length n_columns
+        Name of each column; its position where it has no name.
+    columns : list of length n_columns
+        Arrays or series.
+    """
     if sensitive_features is None:
         raise ValueError(
             f"{owner} needs the group of each sample. Got None. Pass "
@@ -205,7 +220,7 @@ def _columns(sensitive_features, owner):
     if isinstance(native, nw.Series):
         return [native.name if native.name is not None else 0], [native]
     if isinstance(native, nw.DataFrame):
-        return list(native.columns), [native[name] for name in native.columns]
+        return list(native.columns), list(native.iter_columns())
     return _columns_of_array(as_array(sensitive_features), owner)
 
 

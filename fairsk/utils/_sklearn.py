@@ -17,7 +17,11 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils._user_interface import _print_elapsed_time
 from sklearn.utils.metadata_routing import _raise_for_params, _routing_enabled
-from sklearn.utils.validation import _check_sample_weight, _num_samples
+from sklearn.utils.validation import (
+    _check_feature_names_in,
+    _check_sample_weight,
+    _num_samples,
+)
 
 __all__ = [
     "HasMethods",
@@ -27,6 +31,7 @@ __all__ = [
     "StrOptions",
     "_BaseScorer",
     "_cached_call",
+    "_check_feature_names_in",
     "_check_sample_weight",
     "_fit_context",
     "_name_estimators",
