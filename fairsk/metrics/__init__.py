@@ -31,13 +31,20 @@ from fairsk.metrics._scorers import (
     get_scorer_names,
     make_fairness_scorer,
 )
+from fairsk.metrics._tests import (
+    adjust_pvalues,
+    disparity_test,
+    non_inferiority,
+)
 
 __all__ = [
     "METRICS",
     "GroupMetrics",
     "OutcomeCounts",
+    "adjust_pvalues",
     "demographic_parity_difference",
     "demographic_parity_ratio",
+    "disparity_test",
     "equal_opportunity_difference",
     "equal_opportunity_ratio",
     "equalized_odds_difference",
@@ -53,6 +60,7 @@ __all__ = [
     "get_scorer_names",
     "group_metrics",
     "make_fairness_scorer",
+    "non_inferiority",
     "overall_accuracy_equality_difference",
     "overall_accuracy_equality_ratio",
     "predictive_equality_difference",

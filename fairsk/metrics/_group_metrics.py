@@ -8,7 +8,13 @@ import numpy as np
 
 from fairsk.definitions import UndefinedRateWarning, get_disparity
 from fairsk.metrics._catalogue import resolve_metrics
+from fairsk.metrics._confidence import (
+    compare_groups,
+    confidence_interval,
+    null_draws,
+)
 from fairsk.metrics._inputs import code_groups, code_outcomes, positive_index
+from fairsk.metrics._intervals import GroupIntervals, nan_quantile
 from fairsk.metrics._outcome_counts import OutcomeCounts
 from fairsk.metrics._rows import Rows
 from fairsk.utils._frames import frame_kind, make_table
@@ -432,6 +438,162 @@ class GroupMetrics:
         """Largest value of a group, of every metric (and stratum)."""
         return self._stratum_table(_nan_reduce(np.fmax, self.values))
 
+    def confidence_interval(
+        self,
+        method="percentile",
+        disparity=None,
+        *,
+        to="groups",
+        confidence_level=0.95,
+        n_resamples=9999,
+        random_state=None,
+        n_jobs=None,
+    ):
+        """Confidence intervals of the values, or of one number of the groups.
+
+        Metrics of hard predictions are resampled by drawing the cells of their table,
+        which costs nothing in the number of samples. Other metrics are called on rows
+        drawn with replacement within each group.
+
+        Parameters
+        ----------
+        method : str, default="percentile"
+            - "percentile", "bca": bootstrap. The bias-corrected and accelerated one is
+              for metrics of hard predictions.
+            - "max_t": intervals that hold for all groups together; with
+              ``disparity="difference"`` for all pairs, and so for the largest.
+            - "wilson": score interval of each rate that is a share of samples.
+            - "newcombe": interval of the difference or ratio of the two extreme groups
+              from their Wilson intervals.
+            - "delta": linear expansion of any metric of hard predictions.
+
+            The user guide says which one to use when.
+        disparity : None, str or Disparity, default=None
+            None for the values of the groups, "overall", "group_min" or "group_max"
+            for these, else the disparity.
+        to : {"groups", "overall"}, default="groups"
+            What a disparity compares the groups with.
+        confidence_level : float, default=0.95
+            Nominal coverage.
+        n_resamples : int, default=9999
+            Bootstrap replicates.
+        random_state : int, Generator, RandomState or None, default=None
+            Source of randomness.
+        n_jobs : int, default=None
+            Jobs for metrics that are called on rows.
+
+        Returns
+        -------
+        intervals : GroupIntervals
+            With tables `low` and `high`, and `undefined`, the share of replicates in
+            which a value was undefined; these are left out.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fairsk.metrics import group_metrics
+        >>> y = np.tile([0, 1], 50)
+        >>> result = group_metrics(
+        ...     "selection_rate", y, y, sensitive_features={"sex": ["f", "m"] * 50}
+        ... )
+        >>> intervals = result.confidence_interval("wilson")
+        >>> intervals.high["selection_rate"].round(3).tolist()
+        [0.071, 1.0]
+        """
+        low, high, undefined = confidence_interval(
+            self,
+            method,
+            disparity,
+            to,
+            confidence_level,
+            n_resamples,
+            random_state,
+            n_jobs,
+        )
+        index = self._group_index() if disparity is None else self._stratum_index()
+        return GroupIntervals(
+            low,
+            high,
+            np.broadcast_to(undefined, low.shape),
+            method,
+            confidence_level,
+            self.kind,
+            index,
+            self.names,
+        )
+
+    def noise_floor(
+        self,
+        disparity="difference",
+        *,
+        to="groups",
+        quantile=0.95,
+        n_resamples=9999,
+        random_state=None,
+    ):
+        """The disparity that a perfectly fair predictor shows on groups of these sizes.
+
+        Small groups differ by chance alone. The groups of the samples are permuted
+        within what the metric conditions on (the true label for a true positive rate),
+        so that only chance is left, and the disparity is measured again.
+
+        Parameters
+        ----------
+        disparity : str or Disparity, default="difference"
+            The disparity.
+        to : {"groups", "overall"}, default="groups"
+            What the groups are compared with.
+        quantile : float, default=0.95
+            The quantile beside the mean. For a disparity whose larger values are the
+            fairer ones it is taken from below.
+        n_resamples : int, default=9999
+            Permutations. Metrics that are called on rows are called as many times.
+        random_state : int, Generator, RandomState or None, default=None
+            Source of randomness.
+
+        Returns
+        -------
+        mean, quantile : Series, DataFrame or dict
+            An entry for each metric (and stratum).
+        """
+        mean, edge = self._noise(disparity, to, quantile, n_resamples, random_state)
+        return self._stratum_table(mean), self._stratum_table(edge)
+
+    def _noise(self, disparity, to, quantile, n_resamples, random_state):
+        disparity = get_disparity(disparity)
+        drawn = null_draws(self, n_resamples, random_state)
+        values, overall = (np.moveaxis(part, -1, 0) for part in drawn)
+        floor = compare_groups(values, overall, disparity, to)
+        if disparity.greater_is_better:
+            quantile = 1 - quantile
+        floor = np.ascontiguousarray(np.moveaxis(floor, 0, -1))
+        defined = ~np.isnan(floor)
+        n_defined = defined.sum(-1)
+        mean = np.where(defined, floor, 0.0).sum(-1) / np.maximum(n_defined, 1)
+        mean = np.where(n_defined > 0, mean, np.nan)
+        return mean, nan_quantile(floor, quantile)
+
+    def _split_metrics(self):
+        """Metrics on counts and metrics on rows, each with its columns."""
+        parts, column = ([], []), 0
+        for name, metric in self._metrics.items():
+            width = sum(
+                shown == name or shown.startswith(f"{name} (class ")
+                for shown in self.names
+            )
+            parts[not metric.on_counts].append(
+                (metric, list(range(column, column + width)))
+            )
+            column += width
+        return parts
+
+    def _is_proportion(self):
+        """Whether each column is a share of samples."""
+        shares = np.zeros(len(self.names), dtype=bool)
+        for metric, columns in self._split_metrics()[0]:
+            shares[columns] = metric.statistic.is_proportion
+        return shares
+
     def to_dict(self):
         """The report as plain dicts, ready for JSON where the labels are.
 
@@ -501,35 +663,6 @@ class GroupMetrics:
             UndefinedRateWarning,
             stacklevel=4,
         )
-
-
-def compare_groups(values, overall, disparity, to="groups"):
-    """Disparity of values of shape (..., n_groups) between groups or to overall.
-
-    Parameters
-    ----------
-    values : ndarray of shape (..., n_groups)
-        Value of every group.
-    overall : ndarray of shape (...)
-        Value of all samples together.
-    disparity : str or Disparity
-        How the values become one number.
-    to : {"groups", "overall"}, default="groups"
-        What the groups are compared with.
-
-    Returns
-    -------
-    disparity : ndarray of shape (...)
-        NaN where too few values are defined.
-    """
-    disparity = get_disparity(disparity)
-    if to == "groups":
-        return disparity.across_groups(values)
-    if to == "overall":
-        return disparity.to_overall(values, overall)
-    raise ValueError(
-        f"GroupMetrics needs `to` to be 'groups' or 'overall'. Got {to!r}."
-    )
 
 
 def _nan_reduce(function, values):

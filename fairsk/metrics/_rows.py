@@ -41,6 +41,16 @@ class Rows:
                   for name, own in self.params.items()}  # fmt: skip
         return replace(self, columns=columns, codes=self.codes[indices], params=params)
 
+    def with_codes(self, codes):
+        """The same rows in other cells."""
+        return replace(self, codes=codes)
+
+    def as_sorted(self):
+        """The same rows, known to be sorted by cell already."""
+        known = replace(self)
+        known.__dict__["by_cell"] = known  # fills the cache of `by_cell`
+        return known
+
     @cached_property
     def order(self):
         """Indices that sort the rows by cell."""
@@ -57,7 +67,7 @@ class Rows:
     @cached_property
     def by_cell(self):
         """The rows sorted by cell, so that each cell and stratum is a slice."""
-        return self.take(self.order)
+        return self.take(self.order).as_sorted()
 
     def stratum(self, index):
         """Slice of `by_cell` that holds a stratum."""
