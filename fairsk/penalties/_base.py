@@ -147,6 +147,21 @@ class Penalty(torch.nn.Module):
                 stacklevel=3,
             )
 
+    def plan(self, n_batches):
+        """Say how many batches an epoch has, before it begins.
+
+        Parameters
+        ----------
+        n_batches : int
+            Number of batches.
+
+        Returns
+        -------
+        self : Penalty
+            The same object.
+        """
+        return self
+
     def bind(self, group_labels):
         """Tell the penalty the labels of the groups, in the order of their codes.
 

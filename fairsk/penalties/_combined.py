@@ -70,6 +70,12 @@ class PenaltySum(Penalty):
         for penalty in self.penalties:
             penalty.warn_undefined(strata, group_labels)
 
+    def plan(self, n_batches):
+        """Tell all penalties how many batches an epoch has."""
+        for penalty in self.penalties:
+            penalty.plan(n_batches)
+        return self
+
     def bind(self, group_labels):
         """Tell all penalties the labels of the groups."""
         for penalty in self.penalties:
@@ -78,7 +84,11 @@ class PenaltySum(Penalty):
 
 
 class _WrappedPenalty(Penalty):
-    """A penalty around another one."""
+    """A penalty around another one, which it calls on other samples than the batch.
+
+    So it hands on no `plan`: averages over batches would mix what does not belong
+    together.
+    """
 
     def __init__(self, penalty):
         super().__init__()
