@@ -35,12 +35,14 @@ class GroupedDataset(torch.utils.data.Dataset):
         return len(self.X)
 
     def __getitem__(self, index):
+        """What skorch takes for X, and the classes."""
         weight = self.sample_weight
-        return self.X[index], (
-            self.y[index],
-            self.groups[index],
-            weight if weight is None else weight[index],
-        )
+        samples = {
+            "X": self.X[index],
+            "groups": self.groups[index],
+            "sample_weight": weight if weight is None else weight[index],
+        }
+        return samples, self.y[index]
 
     def take(self, index):
         """The samples at `index`, as a data set."""
@@ -83,10 +85,10 @@ class StratifiedBatches(Batches):
     """Shuffled batches, each with its share of every group and class.
 
     A rare group would be missing from many random batches, where its rates are
-    undefined. Here the samples of each stratum (group and class) are spread evenly over
-    the epoch: sample number r of the n of a stratum comes at the relative position
-    (r + 1/2) / n. This pattern is computed once; an epoch permutes the samples within
-    each stratum and turns the pattern by a random amount, so that it costs one pass.
+    undefined. Here the classes are spread evenly within each group, and the groups over
+    the epoch: number r of n samples comes at the relative position (r + 1/2) / n. This
+    pattern is computed once; an epoch permutes the samples within each stratum (group
+    and class) and turns the pattern by a random amount, so that it costs one pass.
 
     Parameters
     ----------
@@ -110,10 +112,11 @@ class StratifiedBatches(Batches):
         self.stratify = stratify
         # The order is drawn on the CPU, so that all devices see the same batches.
         self._generator = torch.Generator().manual_seed(seed)
-        self._strata = _strata_by_appearance(dataset)
         if self.shuffle:
-            strata = self._strata if stratify else np.zeros_like(self._strata)
-            self._rows, self._sizes, self._pattern = _spread(strata)
+            groups, strata = _strata_by_appearance(dataset)
+            if not stratify:
+                groups = strata = np.zeros_like(strata)
+            self._rows, self._sizes, self._pattern = _spread(groups, strata)
 
     def __iter__(self):
         if not self.shuffle:
@@ -165,23 +168,36 @@ class StratifiedBatches(Batches):
 
 
 def _strata_by_appearance(dataset):
-    """Code of the stratum of each sample, numbered in the order of appearance.
+    """Group and stratum of each sample, numbered in the order of appearance.
 
     Numbers that depend on the labels of the groups would make the batches depend on
     them too.
     """
     groups, y = dataset.groups.cpu().numpy(), dataset.y.cpu().numpy()
     cells = groups.astype(np.int64) * (int(y.max(initial=0)) + 1) + y
-    _, first, codes = np.unique(cells, return_index=True, return_inverse=True)
-    return first.argsort().argsort()[codes]
+    return _by_appearance(groups), _by_appearance(cells)
 
 
-def _spread(strata):
+def _by_appearance(codes):
+    _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
+    return first.argsort().argsort()[inverse]
+
+
+def _spread(groups, strata):
     """Rows by stratum, sizes of the strata, and the evenly spread pattern of them."""
     rows = np.argsort(strata, kind="stable")
-    sizes = np.bincount(strata)
-    starts = sizes.cumsum() - sizes
-    sorted_strata = strata[rows]
-    rank = np.arange(len(rows)) - starts[sorted_strata]
-    pattern = np.argsort((rank + 0.5) / sizes[sorted_strata], kind="stable")
-    return torch.from_numpy(rows), sizes, torch.from_numpy(pattern)
+    groups, strata = groups[rows], strata[rows]
+    within = _positions(strata)
+    by_group = np.lexsort((within, groups))
+    position = np.empty(len(rows))
+    position[by_group] = _positions(groups[by_group])
+    pattern = np.argsort(position, kind="stable")
+    return torch.from_numpy(rows), np.bincount(strata), torch.from_numpy(pattern)
+
+
+def _positions(codes):
+    """Relative position (r + 1/2) / n of each element in its run of equal codes."""
+    starts = np.flatnonzero(np.diff(codes, prepend=-1))
+    sizes = np.diff(starts, append=len(codes))
+    rank = np.arange(len(codes)) - np.repeat(starts, sizes)
+    return (rank + 0.5) / np.repeat(sizes, sizes)

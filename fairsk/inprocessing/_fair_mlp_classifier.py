@@ -207,6 +207,11 @@ class FairMLPClassifier(BaseFairNetClassifier):
     def _module(self):
         sizes = self.hidden_layer_sizes
         sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+            raise ValueError(
+                f"{type(self).__name__} needs positive integers as hidden_layer_sizes. "
+                f"Got {self.hidden_layer_sizes!r}."
+            )
         n_outputs = len(self.classes_) if len(self.classes_) > 2 else 1
         return MultilayerPerceptron, {
             "module__layer_sizes": [self.n_features_in_, *sizes, n_outputs],

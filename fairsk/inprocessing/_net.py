@@ -51,9 +51,8 @@ class PenalizedLoss(torch.nn.Module):
         self.per_sample = criterion(reduction="none", **kwargs)
         self.last_penalty = None
 
-    def forward(self, y_pred, target):
+    def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Loss of a batch; the penalty alone stays in `last_penalty`."""
-        y_true, groups, sample_weight = target
         logits = class_logits(y_pred, len(y_true), self.n_classes)
         losses = self.per_sample(logits, y_true)
         loss = (losses if sample_weight is None else losses * sample_weight).mean()
@@ -138,7 +137,7 @@ class FairNet(NeuralNet):
     module : class or instance of torch.nn.Module
         The network; an instance is copied.
     criterion : class, default=PenalizedLoss
-        Loss of ``(y_pred, (y_true, groups, sample_weight))``.
+        Loss of ``(y_pred, y_true, groups, sample_weight)``.
     module_dtype : torch.dtype, default=torch.float32
         Floating dtype of the network.
     **kwargs : dict
@@ -228,7 +227,7 @@ class FairNet(NeuralNet):
             for batch in iterator:
                 self.notify("on_batch_begin", batch=batch, training=training)
                 step = step_fn(batch, **fit_params)
-                self.history.record_batch(f"{prefix}_batch_size", len(batch[0]))
+                self.history.record_batch(f"{prefix}_batch_size", len(batch[1]))
                 losses.append(step["loss"].detach())
                 if self.criterion_.last_penalty is not None:
                     penalties.append(self.criterion_.last_penalty)
@@ -256,13 +255,15 @@ class FairNet(NeuralNet):
 
     def infer(self, x, **fit_params):
         """Output of the module for a batch."""
-        if isinstance(x, torch.Tensor) and not fit_params:
-            return self.module_(x)
-        return super().infer(x, **fit_params)
+        return self.module_(x["X"], **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss of a batch, penalty included."""
-        return self.criterion_(y_pred, y_true)
+        return self.criterion_(y_pred, y_true, X["groups"], X["sample_weight"])
+
+    def predict(self, X):
+        """Index of the most probable class, for the scoring callbacks of skorch."""
+        return self.predict_proba(X).argmax(axis=1)
 
 
 class Monitor(Callback):
