@@ -15,7 +15,7 @@ from fairsk.definitions import (
     get_disparity,
     group_counts,
 )
-from fairsk.penalties import DefinitionPenalty
+from fairsk.penalties import DefinitionPenalty, EachFeaturePenalty, PenaltySum
 
 every_definition = pytest.mark.parametrize("fairness", sorted(DEFINITIONS))
 every_disparity = pytest.mark.parametrize("disparity", sorted(DISPARITIES))
@@ -179,3 +179,29 @@ def test_penalty_can_be_copied_after_use():
     penalty = DefinitionPenalty(window=3)
     penalty(*tensors(*draw(0)))
     assert "demographic_parity" in repr(copy.deepcopy(penalty))
+
+
+def test_plan_sets_the_window_where_none_is_given():
+    batches = [list(tensors(*draw(seed))) for seed in range(4)]
+
+    def last(penalty):
+        return [penalty(*batch).item() for batch in batches][-1]
+
+    assert last(DefinitionPenalty().plan(100)) == last(DefinitionPenalty(window=10))
+    assert last(DefinitionPenalty().plan(3)) == last(DefinitionPenalty(window=3))
+    assert last(DefinitionPenalty().plan(1)) == last(DefinitionPenalty(window=1))
+    assert last(DefinitionPenalty(window=2).plan(100)) == last(
+        DefinitionPenalty(window=2)
+    )
+    assert last(DefinitionPenalty()) == last(DefinitionPenalty(window=1))
+
+
+def test_sums_plan_their_terms_and_features_one_by_one_do_not():
+    total = PenaltySum(["demographic_parity"]).plan(5)
+    one, two = list(tensors(*draw(8))), list(tensors(*draw(9)))
+    total(*one)
+    assert total(*two) != DefinitionPenalty()(*two)
+    each = EachFeaturePenalty().bind([("a", 0), ("a", 1), ("b", 0)]).plan(5)
+    first = each(*one)
+    each(*two)
+    assert each(*one) == first
