@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 
 from fairsk.base import GroupAwareMixin
 from fairsk.definitions import FairnessDefinition
-from fairsk.reductions._base import check_labels, check_predict_input, inherit_tags
+from fairsk.reductions._base import check_labels, inherit_tags
 from fairsk.reductions._costs import (
     build_game,
     check_tolerance,
@@ -27,6 +27,7 @@ from fairsk.utils._sklearn import (
     _check_sample_weight,
     _fit_context,
 )
+from fairsk.utils._validation import check_predict_input
 
 
 class ExponentiatedGradientClassifier(

@@ -12,7 +12,6 @@ from fairsk.base import GroupAwareMixin
 from fairsk.definitions import FairnessDefinition
 from fairsk.reductions._base import (
     check_labels,
-    check_predict_input,
     estimator_has,
     inherit_tags,
 )
@@ -26,6 +25,7 @@ from fairsk.utils._sklearn import (
     _check_sample_weight,
     _fit_context,
 )
+from fairsk.utils._validation import check_predict_input
 
 
 class LagrangianGridClassifier(

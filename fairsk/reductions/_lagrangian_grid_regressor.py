@@ -9,7 +9,7 @@ from sklearn.utils import check_random_state
 
 from fairsk.base import GroupAwareMixin
 from fairsk.definitions import LOSSES
-from fairsk.reductions._base import check_predict_input, check_target, inherit_tags
+from fairsk.reductions._base import check_target, inherit_tags
 from fairsk.reductions._group_losses import RegressionGame
 from fairsk.reductions._learner import WeightedLearner
 from fairsk.reductions._multiplier_grid import simplex_grid
@@ -20,6 +20,7 @@ from fairsk.utils._sklearn import (
     _check_sample_weight,
     _fit_context,
 )
+from fairsk.utils._validation import check_predict_input
 
 
 class LagrangianGridRegressor(

@@ -86,3 +86,88 @@ def describe_cell(group_label, class_label):
     """Name of a cell for messages."""
     class_label = class_label.item() if hasattr(class_label, "item") else class_label
     return f"label {class_label!r} in group {group_label!r}"
+
+
+def sampling_targets(counts, strategy, *, grow, group_labels, classes, owner):
+    """Number of rows that each cell is to have.
+
+    Parameters
+    ----------
+    counts : int ndarray of shape (n_groups, n_classes)
+        Rows of each cell.
+    strategy : {"independence", "equal_base_rates", "equal_cells"} or dict
+        The table to aim for; a dict has the rows of some cells by (group, label).
+    grow : bool
+        Whether cells may only grow (over-sampling) or only shrink.
+    group_labels, classes : sequence
+        Names of the rows and columns of the table.
+    owner : str
+        Who asks.
+
+    Returns
+    -------
+    targets : int ndarray of shape (n_groups, n_classes)
+        At least `counts` if `grow`, at most `counts` otherwise; 0 for empty cells.
+    """
+    if isinstance(strategy, dict):
+        targets = _targets_of_dict(counts, strategy, group_labels, classes, owner)
+    else:
+        warn_empty_cells(counts, group_labels, classes, owner)
+        shape = SAMPLING_SHAPES[strategy](counts.astype(float))
+        targets = np.rint(_scale(counts, *shape, grow=grow)).astype(int)
+    targets = np.where(counts > 0, targets, 0)
+    limit = np.maximum if grow else np.minimum
+    if not isinstance(strategy, dict):
+        return limit(targets, counts)
+    wrong = np.argwhere(limit(targets, counts) != targets)
+    if len(wrong):
+        group, label = wrong[0]
+        cell = describe_cell(group_labels[group], classes[label])
+        raise ValueError(
+            f"{owner} needs `sampling_strategy` to "
+            f"{'enlarge' if grow else 'reduce'} cells. {cell} has "
+            f"{counts[group, label]} rows, and {targets[group, label]} are asked for."
+        )
+    return targets
+
+
+def _targets_of_dict(counts, strategy, group_labels, classes, owner):
+    targets = counts.copy()
+    rows = {label: g for g, label in enumerate(group_labels)}
+    columns = {label: k for k, label in enumerate(classes)}
+    for key, target in strategy.items():
+        group, label = key if isinstance(key, tuple) and len(key) == 2 else (None, None)
+        if group not in rows or label not in columns:
+            raise ValueError(
+                f"{owner} needs the keys of `sampling_strategy` to be (group, label). "
+                f"Got {key!r}; the groups are {list(group_labels)}, the labels "
+                f"{list(classes)}."
+            )
+        if counts[rows[group], columns[label]] == 0 and target > 0:
+            raise ValueError(
+                f"{owner} needs a row to start from. There is none of "
+                f"{describe_cell(group, label)}. Leave it out of `sampling_strategy`."
+            )
+        targets[rows[group], columns[label]] = target
+    return targets
+
+
+def _scale(counts, shape, by_group, *, grow):
+    """The multiple of the shape that no cell has to shrink, or grow, for."""
+    ratio = np.divide(counts, shape, out=np.full(counts.shape, np.nan), where=shape > 0)
+    ratio[counts == 0] = np.nan
+    extreme = np.nanmax if grow else np.nanmin
+    if by_group:
+        return shape * extreme(ratio, axis=1, keepdims=True)
+    return shape * extreme(ratio)
+
+
+def _base_rates(counts):
+    return np.tile(counts.sum(0) / counts.sum(), (len(counts), 1)), True
+
+
+SAMPLING_SHAPES = {
+    "independence": lambda counts: (independent(counts), False),
+    "equal_base_rates": _base_rates,
+    "equal_cells": lambda counts: (np.ones_like(counts), False),
+}

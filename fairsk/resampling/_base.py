@@ -1,0 +1,248 @@
+"""The contract of samplers that know groups."""
+
+from dataclasses import dataclass
+
+import narwhals.stable.v1 as nw
+import numpy as np
+from imblearn.base import SamplerMixin
+from scipy import sparse
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+from fairsk.base import GroupAwareMixin
+from fairsk.utils._cells import cell_codes
+from fairsk.utils._factorize import factorize
+from fairsk.utils._rows import take_rows
+from fairsk.utils._sklearn import _fit_context
+from fairsk.utils._validation import check_fit_input
+
+
+@dataclass
+class Strata:
+    """What a sampler resamples: rows, and the (group, label) cell of each.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        The rows.
+    y_codes : int ndarray of shape (n_samples,)
+        Label of each row.
+    classes : ndarray of shape (n_classes,)
+        The labels.
+    groups : Groups
+        The groups.
+    random_state : RandomState
+        Source of randomness.
+    """
+
+    X: object
+    y_codes: np.ndarray
+    classes: np.ndarray
+    groups: object
+    random_state: np.random.RandomState
+
+    @property
+    def cells(self):
+        """Position of each row in the flat (group, label) table."""
+        return cell_codes(
+            self.groups.codes, self.y_codes, self.groups.n_groups, len(self.classes)
+        ).astype(int)
+
+    @property
+    def counts(self):
+        """Rows of each cell, shape (n_groups, n_classes)."""
+        shape = (self.groups.n_groups, len(self.classes))
+        return np.bincount(self.cells, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def rows_by_cell(self):
+        """Rows of each cell, in their order."""
+        n_cells = self.groups.n_groups * len(self.classes)
+        order = np.argsort(self.cells, kind="stable")
+        return np.split(order, np.cumsum(self.counts.ravel())[: n_cells - 1])
+
+
+@dataclass
+class Resampled:
+    """Rows that were taken, followed by rows that were made.
+
+    Parameters
+    ----------
+    taken : int ndarray of shape (n_taken,)
+        Positions in the input.
+    y_codes : int ndarray of shape (n_taken + n_made,), default=None
+        Labels; None where nothing was made and all labels are as before.
+    made : ndarray of shape (n_made, n_features), default=None
+        Rows that were made.
+    group_rows : int ndarray of shape (n_made,), default=None
+        For each of them a row of the input that is of its group.
+    """
+
+    taken: np.ndarray
+    y_codes: np.ndarray = None
+    made: object = None
+    group_rows: np.ndarray = None
+
+
+class GroupAwareSampler(
+    GroupAwareMixin, SamplerMixin, OneToOneFeatureMixin, BaseEstimator
+):
+    """Base of the samplers: checks, containers, and what the pipeline asks.
+
+    Subclasses write ``_fit_resample(strata)``, which returns a :class:`Resampled`, and
+    set `_makes_rows` where these rows are computed from numbers.
+    """
+
+    __metadata_request__fit_resample = {"sensitive_features": True}
+
+    _makes_rows = False
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sensitive_features=None):
+        """Check the input, and learn the groups.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,)
+            The labels.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            The groups.
+
+        Returns
+        -------
+        self : object
+            The sampler, with `group_labels_`.
+        """
+        self._check_strata(X, y, sensitive_features)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit_resample(self, X, y, *, sensitive_features=None):
+        """Resample the rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,)
+            The labels.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            The groups. :class:`fairsk.pipeline.Pipeline` resamples them, too.
+
+        Returns
+        -------
+        X_resampled : of the type of X, with n_resampled rows
+            Rows that were taken, then rows that were made.
+        y_resampled : of the type of y
+            Their labels.
+        """
+        strata = self._check_strata(X, y, sensitive_features)
+        resampled = self._fit_resample(strata)
+        taken = np.asarray(resampled.taken)
+        n_made = 0 if resampled.made is None else resampled.made.shape[0]
+        self.sample_indices_ = np.concatenate([taken, np.full(n_made, -1)])
+        self.group_indices_ = taken
+        raw = X if hasattr(X, "shape") else strata.X
+        X_resampled = take_rows(raw, taken)
+        if n_made:
+            self.group_indices_ = np.concatenate([taken, resampled.group_rows])
+            X_resampled = append_rows(X_resampled, resampled.made)
+        if resampled.y_codes is None:
+            return X_resampled, take_rows(y, taken)
+        return X_resampled, like_column(y, strata.classes[resampled.y_codes])
+
+    def _check_strata(self, X, y, sensitive_features):
+        if self._makes_rows:
+            checked, y_checked = validate_data(self, X, y, accept_sparse="csr")
+        else:
+            checked, y_checked = check_fit_input(self, X, y)
+        check_classification_targets(y_checked)
+        groups = self._check_groups(
+            X if hasattr(X, "shape") else checked, sensitive_features
+        )
+        classes, y_codes = factorize(y_checked)
+        random_state = check_random_state(getattr(self, "random_state", None))
+        return Strata(checked, y_codes.astype(int), classes, groups, random_state)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = not self._makes_rows
+        # What copies rows can copy anything.
+        tags.input_tags.string = tags.input_tags.categorical = not self._makes_rows
+        return tags
+
+
+def append_rows(X, made):
+    """Rows of numbers behind those of a container, in its dtypes.
+
+    Parameters
+    ----------
+    X : ndarray, sparse matrix or DataFrame of shape (n_samples, n_features)
+        What to append to.
+    made : ndarray, sparse matrix or DataFrame of shape (n_made, n_features)
+        What to append.
+
+    Returns
+    -------
+    X_longer : of the type of X
+        Whole-number columns of a frame get rounded numbers.
+    """
+    if sparse.issparse(X):
+        made = sparse.csr_array(made) if not sparse.issparse(made) else made
+        stacked = sparse.vstack([X, made.astype(X.dtype)], format=X.format)
+        return type(X)(stacked)
+    frame = nw.from_native(X, eager_only=True, pass_through=True)
+    if not isinstance(frame, nw.DataFrame):
+        return np.vstack([X, _round_to(made, X.dtype)])
+    if not hasattr(made, "columns"):
+        made = made.toarray() if sparse.issparse(made) else made
+        backend = nw.get_native_namespace(frame)
+        made = nw.from_dict(
+            {name: made[:, j] for j, name in enumerate(frame.columns)}, backend=backend
+        )
+    columns = [
+        (more.round() if kept.dtype.is_integer() else more).cast(kept.dtype)
+        for kept, more in zip(
+            frame.iter_columns(), nw.from_native(made, eager_only=True).iter_columns()
+        )
+    ]
+    more = columns[0].to_frame().with_columns(*columns[1:])
+    return nw.concat([frame, more]).to_native()
+
+
+def like_column(column, values):
+    """Values in a container like that of another column.
+
+    Parameters
+    ----------
+    column : array-like or Series
+        The model.
+    values : ndarray
+        The values.
+
+    Returns
+    -------
+    new : of the type of `column`
+        The values.
+    """
+    series = nw.from_native(
+        column, eager_only=True, series_only=True, pass_through=True
+    )
+    if isinstance(series, nw.Series):
+        new = nw.new_series(
+            name=series.name,
+            values=values.tolist(),
+            backend=nw.get_native_namespace(series),
+        )
+        return new.cast(series.dtype).to_native()
+    return values.tolist() if isinstance(column, list) else values
+
+
+def _round_to(made, dtype):
+    rounded = np.rint(made) if dtype.kind in "iu" else made
+    return rounded.astype(dtype)

@@ -1,0 +1,179 @@
+"""Add each row as it would read in the other groups."""
+
+import narwhals.stable.v1 as nw
+import numpy as np
+from scipy import sparse
+from sklearn.utils import check_array
+
+from fairsk.groups import read_columns
+from fairsk.resampling._base import GroupAwareSampler
+from fairsk.utils._rows import take_rows
+
+
+class CounterfactualAugmenter(GroupAwareSampler):
+    """Add each row with its sensitive columns as those of every other group.
+
+    The label stays, so that a model learns that the sensitive columns do not matter.
+
+    Parameters
+    ----------
+    group_by : str, int or list, default=None
+        Column(s) of X that hold the groups, and are changed.
+    mapping : callable, default=None
+        Called as ``mapping(X_changed, group_label)`` for the rows that were changed to
+        a group, it returns them with other columns changed along, such as a title or a
+        pronoun. None changes the sensitive columns only.
+
+    Attributes
+    ----------
+    sample_indices_ : ndarray of shape (n_resampled,)
+        Position in the input of each row of the output, -1 for rows that were changed.
+    group_indices_ : ndarray of shape (n_resampled,)
+        Position of a row of the same group.
+    source_indices_ : ndarray of shape (n_resampled,)
+        Position of the row that each row of the output was, before it was changed.
+    group_labels_ : list of length n_groups
+        The groups.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where X has names that are all strings.
+
+    See Also
+    --------
+    fairsk.preprocessing.ConceptEraser : Can be fitted to the pairs.
+
+    Notes
+    -----
+    With G groups the output has G times the rows. Features that differ between groups
+    for a reason (the proxies) stay as they are, unless `mapping` changes them: a model
+    may still tell the groups apart by these.
+
+    References
+    ----------
+    Kaushik, Hovy & Lipton (2020). Learning the difference that makes a difference with
+    counterfactually-augmented data. ICLR.
+
+    Examples
+    --------
+    >>> from fairsk.resampling import CounterfactualAugmenter
+    >>> X, y = [[0.0, 7.0], [1.0, 8.0]], [0, 1]
+    >>> X_new, y_new = CounterfactualAugmenter(group_by=0).fit_resample(X, y)
+    >>> X_new.tolist(), y_new
+    ([[0.0, 7.0], [1.0, 8.0], [0.0, 8.0], [1.0, 7.0]], [0, 1, 1, 0])
+    """
+
+    _parameter_constraints: dict = {
+        "group_by": [str, int, list, tuple, None],
+        "mapping": [callable, None],
+    }
+
+    def __init__(self, group_by=None, *, mapping=None):
+        self.group_by = group_by
+        self.mapping = mapping
+
+    def fit_resample(self, X, y, *, sensitive_features=None):
+        """Add the changed rows.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            The rows.
+        y : array-like of shape (n_samples,)
+            The labels.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Not used: what changes are the columns of X that `group_by` names.
+
+        Returns
+        -------
+        X_resampled : of the type of X, with n_groups * n_samples rows
+            The rows, then the changed ones.
+        y_resampled : of the type of y
+            Their labels.
+        """
+        if self.group_by is None:
+            raise ValueError(
+                f"{type(self).__name__} needs to know the columns to change. Got "
+                "`group_by=None`. Set it to their names or positions."
+            )
+        self._validate_params()
+        strata = self._check_strata(X, y, None)
+        X = X if hasattr(X, "shape") else strata.X
+        n_rows, groups = len(strata.y_codes), strata.groups
+        parts, source, group_rows = [X], [np.arange(n_rows)], [np.arange(n_rows)]
+        for group, label in enumerate(groups.labels):
+            others = np.flatnonzero(groups.codes != group)
+            if not len(others):
+                continue
+            model = int(np.argmax(groups.codes == group))
+            changed = self._change(take_rows(X, others), take_rows(X, [model]))
+            if self.mapping is not None:
+                changed = self.mapping(changed, label)
+            parts.append(changed)
+            source.append(others)
+            group_rows.append(np.full(len(others), model))
+        self.source_indices_ = np.concatenate(source)
+        self.group_indices_ = np.concatenate(group_rows)
+        self.sample_indices_ = self.source_indices_.copy()
+        self.sample_indices_[n_rows:] = -1
+        return _concatenate(parts), take_rows(y, self.source_indices_)
+
+    def _fit_resample(self, strata):
+        """Nothing: `fit_resample` needs the columns as they come."""
+        raise NotImplementedError
+
+    def _check_strata(self, X, y, sensitive_features):
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if not isinstance(frame, nw.DataFrame):
+            # Among numbers, one that is missing or infinite is no group.
+            check_array(X, dtype=None, accept_sparse=True, estimator=self)
+        return super()._check_strata(X, y, sensitive_features)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = False  # of the sensitive columns
+        return tags
+
+    def _change(self, X, model):
+        """Rows whose sensitive columns are those of the model row."""
+        values = read_columns(model, self.group_by, owner=type(self).__name__)
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if isinstance(frame, nw.DataFrame):
+            return self._change_frame(frame, model, values)
+        changed = X.tolil() if sparse.issparse(X) else X.copy()
+        for key, value in values.items():
+            changed[:, [key]] = np.full((X.shape[0], 1), value[0], dtype=X.dtype)
+        return type(X)(changed) if sparse.issparse(X) else changed
+
+    @staticmethod
+    def _change_frame(frame, model, values):
+        model = nw.from_native(model, eager_only=True)
+        zeros = np.zeros(len(frame), dtype=int)
+        columns = list(frame.iter_columns())
+        names = list(frame.columns)
+        for key in values:
+            position = names.index(key) if key in names else int(key)
+            column = model[:, position]
+            # Rows of the model's own column keep dtype and categories.
+            columns[position] = nw.from_native(
+                take_rows(column.to_native(), zeros), series_only=True
+            )
+        native = [column.to_native() for column in columns]
+        if hasattr(native[0], "reset_index"):
+            native = [column.reset_index(drop=True) for column in native]
+        series = [nw.from_native(column, series_only=True) for column in native]
+        changed = nw.from_dict({c.name: c for c in series})
+        return changed.to_native()
+
+
+def _concatenate(parts):
+    """Stack rows of one container type."""
+    first = parts[0]
+    if sparse.issparse(first):
+        return type(first)(sparse.vstack(parts, format=first.format))
+    frame = nw.from_native(first, eager_only=True, pass_through=True)
+    if isinstance(frame, nw.DataFrame):
+        return nw.concat(
+            [nw.from_native(p, eager_only=True) for p in parts]
+        ).to_native()
+    return np.vstack(parts)
