@@ -42,7 +42,7 @@ MAKING = [
     FairSMOTE(random_state=0, small_cells="duplicate", situation_testing=True),
     GroupMixup(random_state=0),
     GroupSampler(SMOTE(random_state=0), small_cells="duplicate", random_state=0),
-    GroupSampler(SMOTEENN(smote=SMOTE(k_neighbors=1))),
+    GroupSampler(SMOTEENN(smote=SMOTE(k_neighbors=1, random_state=0))),
 ]
 
 
