@@ -5,6 +5,9 @@ import numpy as np
 from fairsk.definitions._signed_measures import group_mass
 from fairsk.utils._namespace import constant_like, is_torch, namespace
 
+# Rows that are counted at once.
+_BLOCK = 1 << 17
+
 
 def group_counts(
     group_codes, y_true, y_pred, *, n_groups, n_classes, sample_weight=None
@@ -48,11 +51,23 @@ def group_counts(
             n_groups * n_classes,
         )
     else:
-        codes = _cell_codes((group_codes, y_true, y_pred), shape)
-        cells = namespace(codes).bincount(
-            codes, sample_weight, minlength=n_groups * n_classes * n_classes
-        )
+        cells = _hard_cells((group_codes, y_true, y_pred), shape, sample_weight)
     return cells.reshape(shape)
+
+
+def _hard_cells(codes, sizes, sample_weight):
+    """Weight of each cell of a table of `sizes`, flat."""
+    n_rows, n_cells = len(codes[0]), int(np.prod(sizes))
+    # `bincount` of numpy takes a wide copy of its codes: block by block it stays small
+    # and in the cache. A device does better with everything at once.
+    size = max(n_rows, 1) if is_torch(codes[0]) else max(_BLOCK, 4 * n_cells)
+    cells = 0
+    for start in range(0, max(n_rows, 1), size):
+        part = slice(start, start + size)
+        combined = _cell_codes([code[part] for code in codes], sizes)
+        weights = None if sample_weight is None else sample_weight[part]
+        cells += namespace(combined).bincount(combined, weights, minlength=n_cells)
+    return cells
 
 
 def _cell_codes(codes, sizes):

@@ -103,9 +103,13 @@ def _factorize_integers(values):
     width = int(high) - int(low) + 1
     if width > _MAX_TABLE:
         return _factorize_sorted(values)
-    labels = np.arange(int(low), int(high) + 1).astype(values.dtype)
-    wide = values if values.dtype.itemsize == 8 else values.astype(np.int64)
-    offset = wide if low == 0 else wide - int(low)  # int8 - int8 could overflow
+    labels = low + np.arange(width).astype(values.dtype)
+    offset = values
+    if low != 0:
+        # int8 - int8 could overflow; 64 bits cannot, since the width is small.
+        wide = min(2 * values.dtype.itemsize, 8)
+        signed = values.dtype.kind == "i"
+        offset = (values.astype(f"i{wide}", copy=False) if signed else values) - low
     codes = small_codes(offset, width)
     # Two neighbouring integers that are minimum and maximum are both observed.
     return (labels, codes) if width <= 2 else keep_observed(labels, codes)
@@ -114,7 +118,8 @@ def _factorize_integers(values):
 def _factorize_floats(values):
     if values.size == 0:
         return values, values.astype(np.int8)
-    low, high = values.min(), values.max()  # a NaN anywhere makes both NaN
+    # A NaN anywhere makes both NaN.
+    low, high = float(values.min()), float(values.max())
     if np.isfinite(low) and np.isfinite(high) and high - low < _MAX_TABLE:
         integers = values.astype(np.int64)
         if np.array_equal(integers, values):
