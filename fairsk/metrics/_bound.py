@@ -18,7 +18,7 @@ RESPONSE_METHODS = (
 
 
 class BoundEstimator:
-    """A fitted estimator whose response methods take X alone.
+    """A fitted estimator whose response methods need X alone.
 
     Everything else is the estimator's own, so that scikit-learn sees no difference.
 
@@ -50,9 +50,9 @@ class BoundEstimator:
         metadata = self._handed[name]
 
         @functools.wraps(method)  # scikit-learn asks the method for its name
-        def respond(X):
+        def respond(X, **given):
             try:
-                return method(X, **metadata)
+                return method(X, **(given | metadata))
             except (TypeError, ValueError) as error:
                 if self._note and not metadata and "sensitive_features" in str(error):
                     error.add_note(self._note)
@@ -105,7 +105,8 @@ def bind_predictor(estimator, groups, *, unless_group_by=False):
     groups : object
         The sensitive features.
     unless_group_by : bool, default=False
-        Leave alone a predictor whose own `group_by` is set.
+        Leave alone a predictor whose own `group_by` is set, or that of a pipeline
+        around it.
 
     Returns
     -------
@@ -113,9 +114,9 @@ def bind_predictor(estimator, groups, *, unless_group_by=False):
         As :func:`bind_metadata` returns them.
     """
     estimator = _without_searches(estimator)
-    predictor = _predictor(estimator)
-    if unless_group_by and getattr(predictor, "group_by", None) is not None:
+    if unless_group_by and _reads_groups(estimator):
         return estimator, set()
+    predictor = _predictor(estimator)
     wanting = {
         name
         for name in RESPONSE_METHODS
@@ -160,6 +161,13 @@ def _without_searches(estimator):
         inner = _without_searches(last)
         return estimator if inner is last else _with_last_step(estimator, inner)
     return estimator
+
+
+def _reads_groups(estimator):
+    """Whether the predictor or a pipeline around it reads the groups from X itself."""
+    if getattr(estimator, "group_by", None) is not None:
+        return True
+    return _is_pipeline(estimator) and _reads_groups(estimator.steps[-1][1])
 
 
 def _predictor(estimator):

@@ -38,6 +38,7 @@ from fairsk.metrics import (
     get_scorer_names,
     make_fairness_scorer,
 )
+from fairsk.pipeline import make_pipeline as make_fair_pipeline
 
 DPD = "neg_demographic_parity_difference"
 N_FOLDS = 3
@@ -426,6 +427,35 @@ def test_members_of_a_vote_read_the_groups_by_their_own_group_by(data):
     scorer = get_scorer("accuracy", group_by=0)
     scores = cross_val_score(vote, X.to_numpy(), y, cv=folds(X, y), scoring=scorer)
     np.testing.assert_allclose(scores, expected_scores(accuracy, X, y, group))
+
+
+@pytest.mark.parametrize("on", [False, True], ids=["routing off", "routing on"])
+@pytest.mark.parametrize("scorers_own", [None, "group", "other"])
+def test_group_by_of_a_pipeline_is_left_to_it(on, scorers_own, data):
+    X, y, group = data
+    only_x = make_column_transformer(("passthrough", ["x"]))
+    scorer = get_scorer("accuracy", group_by=scorers_own)
+    with sklearn.config_context(enable_metadata_routing=on):
+        model = make_fair_pipeline(only_x, GroupThreshold(), group_by="group")
+        scores = cross_val_score(model, X, y, scoring=scorer, cv=folds(X, y), params={})
+    np.testing.assert_allclose(scores, expected_scores(accuracy, X, y, group))
+
+
+@every_wrapper
+@pytest.mark.parametrize("on", [False, True], ids=["routing off", "routing on"])
+@pytest.mark.parametrize("own", [None, "other"])
+def test_metadata_win_in_a_direct_call(wrap, on, own, data):
+    X, y, group = data
+    with sklearn.config_context(enable_metadata_routing=True):
+        model = wrap(GroupThreshold()).fit(X, y, sensitive_features=group)
+    expected = get_scorer("accuracy", group_by="group")(model, X, y)
+    for inner in (model, getattr(model, "best_estimator_", model)):
+        for step in (inner, *(s for _, s in getattr(inner, "steps", []))):
+            if isinstance(step, GroupThreshold):
+                step.set_params(group_by=own)
+    with sklearn.config_context(enable_metadata_routing=on):
+        score = get_scorer("accuracy")(model, X, y, sensitive_features=group)
+    assert score == expected
 
 
 def test_aliases_are_respected(data, routing):
