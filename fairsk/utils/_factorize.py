@@ -99,6 +99,10 @@ def _factorize_bool(values):
 def _factorize_integers(values):
     if values.size == 0:
         return values[:0], values.astype(np.int8)
+    if values.dtype.itemsize > 1 and 0 <= np.bitwise_or.reduce(values) < 128:
+        # No value has a bit beyond a byte: further passes over fewer bytes.
+        labels, codes = _factorize_integers(values.astype(np.int8))
+        return labels.astype(values.dtype), codes
     low, high = values.min(), values.max()
     width = int(high) - int(low) + 1
     if width > _MAX_TABLE:
@@ -118,9 +122,9 @@ def _factorize_integers(values):
 def _factorize_floats(values):
     if values.size == 0:
         return values, values.astype(np.int8)
-    # A NaN anywhere makes both NaN.
+    # A NaN anywhere makes both NaN. Beyond 2**53 floats are no exact integers.
     low, high = float(values.min()), float(values.max())
-    if np.isfinite(low) and np.isfinite(high) and high - low < _MAX_TABLE:
+    if low > -(2.0**53) and high < 2.0**53 and high - low < _MAX_TABLE:
         integers = values.astype(np.int64)
         if np.array_equal(integers, values):
             labels, codes = _factorize_integers(integers)

@@ -342,3 +342,17 @@ def test_disparities_to_the_overall_value_equal_loops(values, overall):
         np.testing.assert_allclose(value, want, atol=1e-12)
         tensor = disparity.to_overall(torch.tensor(values), torch.tensor(overall))
         np.testing.assert_allclose(tensor.item(), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n_groups", [1, 2, 3])
+def test_counts_of_many_rows_match_those_of_their_halves(n_groups, rng):
+    n = 50_000
+    codes = [rng.integers(size, size=n) for size in (n_groups, 2, 2)]
+    sizes = {"n_groups": n_groups, "n_classes": 2}
+    whole = group_counts(*codes, **sizes)
+    parts = [
+        group_counts(*[column[i : i + 10_000] for column in codes], **sizes)
+        for i in range(0, n, 10_000)
+    ]
+    np.testing.assert_array_equal(whole, sum(parts))
+    assert whole.dtype == parts[0].dtype

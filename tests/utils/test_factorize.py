@@ -1,9 +1,60 @@
-"""Codes of labels against numpy's sort."""
+"""Codes against numpy's unique, for every dtype."""
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from fairsk.utils._factorize import factorize
+from fairsk.utils._factorize import factorize, factorize_tensor
+
+DTYPES = ["bool", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8", "U2"]
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def assert_matches_unique(values):
+    labels, codes = factorize(values)
+    expected_labels, expected_codes = np.unique(values, return_inverse=True)
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_array_equal(codes, expected_codes)
+    assert codes.dtype.kind == "i"
+
+
+@every_dtype
+@given(data=st.data())
+def test_any_values_are_coded_as_numpy_does(dtype, data):
+    options = {"allow_nan": False} if dtype.startswith("f") else {}
+    elements = hnp.from_dtype(np.dtype(dtype), **options)
+    assert_matches_unique(
+        data.draw(hnp.arrays(dtype, st.integers(0, 20), elements=elements))
+    )
+
+
+@every_dtype
+@given(values=st.lists(st.integers(0, 200), max_size=20))
+def test_small_integers_of_any_dtype_are_coded_as_numpy_does(dtype, values):
+    if dtype == "i1":
+        values = [value - 100 for value in values]
+    assert_matches_unique(np.array(values).astype(dtype))
+
+
+@pytest.mark.parametrize("low", [-129, -128, -1, 0, 1, 126, 127, 128, 255, 40_000])
+@pytest.mark.parametrize("width", [1, 2, 3, 127, 128, 129, 70_000])
+def test_ranges_around_the_limits_of_the_dtypes(low, width):
+    values = np.array([low, low + width - 1, low, low + width // 2])
+    assert_matches_unique(values)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "int32", "int64", "float32"])
+@given(values=st.lists(st.integers(0, 200), max_size=20))
+def test_tensors_are_coded_as_numpy_does(dtype, values):
+    tensor = torch.tensor(values, dtype=getattr(torch, dtype))
+    labels, codes = factorize_tensor(tensor)
+    expected_labels, expected_codes = np.unique(tensor.numpy(), return_inverse=True)
+    assert labels == expected_labels.tolist()
+    assert codes.tolist() == expected_codes.tolist()
+
 
 INTEGERS = [f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)]
 
