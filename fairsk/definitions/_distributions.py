@@ -194,15 +194,21 @@ def _between_curves(one, other):
     # From below, (FPR, TPR) = 1 - shares below; the area is the same of the shares.
     curves = [np.c_[np.zeros(2), curve] for curve in curves]
     grid = np.union1d(curves[0][0], curves[1][0])
-    low, high = np.zeros(len(grid)), np.zeros(len(grid))
-    for sign, (false, true) in zip((1, -1), curves):
-        # A curve rises vertically where scores of positives alone lie between two of
-        # the negatives: on such a point the limits from both sides differ.
-        first = np.searchsorted(false, false, side="left")
-        last = np.searchsorted(false, false, side="right") - 1
-        low += sign * np.interp(grid, false[first], true[first])
-        high += sign * np.interp(grid, false[last], true[last])
-    return _area_of_pieces(high[:-1], low[1:], np.diff(grid))
+    (start, stop), (other_start, other_stop) = (
+        _on_pieces(*curve, grid) for curve in curves
+    )
+    return _area_of_pieces(start - other_start, stop - other_stop, np.diff(grid))
+
+
+def _on_pieces(x, y, grid):
+    """Heights of a curve at both ends of each piece of the grid, x with repeats.
+
+    The curve rises vertically where x repeats: it leaves a point of the grid from the
+    last of these, and arrives at the next one at the first.
+    """
+    last = np.searchsorted(x, grid[:-1], side="right") - 1
+    slope = (y[last + 1] - y[last]) / (x[last + 1] - x[last])
+    return tuple(y[last] + slope * (end - x[last]) for end in (grid[:-1], grid[1:]))
 
 
 def _area_of_pieces(left, right, widths):

@@ -1,6 +1,15 @@
 """Measure fairness: named metrics and scorers for model selection."""
 
+from fairsk.definitions import (
+    consistency,
+    distance_correlation,
+    generalized_entropy,
+    hsic,
+    maximal_correlation,
+    mutual_information,
+)
 from fairsk.metrics._catalogue import METRICS
+from fairsk.metrics._conditional_disparity import conditional_demographic_disparity
 from fairsk.metrics._group_metrics import GroupMetrics, group_metrics
 from fairsk.metrics._named import (
     demographic_parity_difference,
@@ -42,9 +51,12 @@ __all__ = [
     "GroupMetrics",
     "OutcomeCounts",
     "adjust_pvalues",
+    "conditional_demographic_disparity",
+    "consistency",
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "disparity_test",
+    "distance_correlation",
     "equal_opportunity_difference",
     "equal_opportunity_ratio",
     "equalized_odds_difference",
@@ -56,10 +68,14 @@ __all__ = [
     "false_negative_rate_parity_ratio",
     "false_omission_rate_parity_difference",
     "false_omission_rate_parity_ratio",
+    "generalized_entropy",
     "get_scorer",
     "get_scorer_names",
     "group_metrics",
+    "hsic",
     "make_fairness_scorer",
+    "maximal_correlation",
+    "mutual_information",
     "non_inferiority",
     "overall_accuracy_equality_difference",
     "overall_accuracy_equality_ratio",

@@ -17,7 +17,7 @@ from fairsk.metrics._inputs import code_groups, code_outcomes, positive_index
 from fairsk.metrics._intervals import GroupIntervals, nan_quantile
 from fairsk.metrics._outcome_counts import OutcomeCounts
 from fairsk.metrics._rows import Rows
-from fairsk.utils._frames import frame_kind, make_table
+from fairsk.utils._frames import feature_names, frame_kind, make_table
 from fairsk.utils._namespace import as_numpy, is_torch
 
 
@@ -633,14 +633,14 @@ class GroupMetrics:
         return make_table(self.kind, self._stratum_index(), self._columns(values))
 
     def _stratum_index(self, repeats=1):
-        names = _feature_names(self.stratum_names, "control_feature")
+        names = feature_names(self.stratum_names, "control_feature")
         columns = zip(*self.stratum_labels) if self.stratum_names else ()
         return {name: [v for v in column for _ in range(repeats)]
                 for name, column in zip(names, columns)}  # fmt: skip
 
     def _group_index(self):
         """Label columns of all cells, strata before groups."""
-        names = _feature_names(self.group_names, "sensitive_feature")
+        names = feature_names(self.group_names, "sensitive_feature")
         labels = self.group_labels
         columns = zip(*labels) if len(names) > 1 else [labels]
         groups = {name: list(column) * len(self.stratum_labels)
@@ -674,8 +674,3 @@ def _strata_of(strata):
         return [()], []
     labels = [v if isinstance(v, tuple) else (v,) for v in strata.labels]
     return labels, strata.names
-
-
-def _feature_names(names, default):
-    return [name if isinstance(name, str) else f"{default}_{i}"
-            for i, name in enumerate(names)]  # fmt: skip

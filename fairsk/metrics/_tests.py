@@ -12,7 +12,7 @@ from fairsk.metrics._inputs import code_outcomes, positive_index
 from fairsk.metrics._intervals import percentile
 from fairsk.metrics._outcome_counts import OutcomeCounts
 from fairsk.metrics._resampling import bootstrap_cells, permute_groups
-from fairsk.utils._frames import frame_kind, make_table
+from fairsk.utils._frames import feature_names, frame_kind, make_table
 from fairsk.utils._namespace import as_numpy
 
 _CORRECTIONS = ("holm", "fdr_bh", None)
@@ -165,8 +165,7 @@ def disparity_test(
         "pvalue": pvalues,
         "adjusted_pvalue": adjust_pvalues(pvalues, multiplicity),
     }
-    names = [name if isinstance(name, str) else f"sensitive_feature_{i}"
-             for i, name in enumerate(counts.group_names)]  # fmt: skip
+    names = feature_names(counts.group_names, "sensitive_feature")
     labels = counts.group_labels
     index = zip(*labels) if len(names) > 1 else [labels]
     index = {name: list(column) for name, column in zip(names, index)}

@@ -57,6 +57,12 @@ def make_table(kind, index, columns, *, name=None):
     return nw.from_dict({**labels, **columns}, backend=kind).to_native()
 
 
+def feature_names(names, default):
+    """Names of the label columns; `default` and the position where there is none."""
+    return [name if isinstance(name, str) else f"{default}_{i}"
+            for i, name in enumerate(names)]  # fmt: skip
+
+
 def _make_pandas(index, columns, name):
     import pandas as pd
 
