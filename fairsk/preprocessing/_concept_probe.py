@@ -13,11 +13,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fairsk.base import GroupAwareMixin
+from fairsk.base import read_groups
 from fairsk.utils._sklearn import Interval, _fit_context
 
 
-class ConceptProbe(GroupAwareMixin, BaseEstimator):
+class ConceptProbe(BaseEstimator):
     r"""Measure how well the groups can be read from the features.
 
     Each probe is a classifier of the groups, judged on folds it was not fitted to:
@@ -75,6 +75,7 @@ class ConceptProbe(GroupAwareMixin, BaseEstimator):
     0.0
     """
 
+    __metadata_request__fit = {"sensitive_features": True}
     __metadata_request__score = {"sensitive_features": True}
 
     _parameter_constraints: dict = {
@@ -109,7 +110,8 @@ class ConceptProbe(GroupAwareMixin, BaseEstimator):
             With `leakage_`.
         """
         features = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
-        groups = self._check_groups(X, sensitive_features)
+        groups = self._read_groups(X, sensitive_features)
+        self.group_labels_ = list(groups.labels)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         chance = 1 / groups.n_groups
         self.balanced_accuracy_, self.leakage_ = {}, {}
@@ -122,6 +124,10 @@ class ConceptProbe(GroupAwareMixin, BaseEstimator):
             gain = (accuracy - chance) / max(1 - chance, chance)
             self.leakage_[name] = float(max(gain, 0.0))
         return self
+
+    def _read_groups(self, X, sensitive_features):
+        owner = type(self).__name__
+        return read_groups(X, sensitive_features, self.group_by, owner=owner)
 
     def _probes(self, seed):
         if self.probes is not None:

@@ -17,6 +17,8 @@ class FeatureSplitMixin:
     or pass unchanged where `keep_sensitive` is set.
     """
 
+    _sets_named_columns_apart = True
+
     def _check_features(self, X, *, reset, **check_params):
         """Numeric features of X, without those that `group_by` names."""
         check_params = {"dtype": FLOATS, **check_params}

@@ -163,6 +163,9 @@ class GroupAwareSampler(
         groups = self._check_groups(
             X if hasattr(X, "shape") else checked, sensitive_features
         )
+        # Groups in the order of their rows: what they are called changes nothing.
+        first = np.unique(groups.codes, return_index=True)[1]
+        groups = groups.recode([groups.labels[g] for g in np.argsort(first)])
         classes, y_codes = factorize(y_checked)
         random_state = check_random_state(getattr(self, "random_state", None))
         return Strata(checked, y_codes.astype(int), classes, groups, random_state)

@@ -11,14 +11,18 @@ from fairsk.utils._rows import take_rows
 
 
 class CounterfactualAugmenter(GroupAwareSampler):
-    """Add each row with its sensitive columns as those of every other group.
+    """Add each row as it would be in every other group.
 
-    The label stays, so that a model learns that the sensitive columns do not matter.
+    The columns that `group_by` names take the values of the other group; the label
+    stays, so that a model learns that these columns do not matter. Where the group
+    comes as metadata and is no column of X, only the metadata change.
 
     Parameters
     ----------
-    group_by : str, int or list, default=None
-        Column(s) of X that hold the groups, and are changed.
+    group_by : str, int, list or callable, default=None
+        Column(s) of X that hold the groups, and are changed; or a function of X that
+        gives the groups. Where `sensitive_features` is passed, that says who is of
+        which group.
     mapping : callable, default=None
         Called as ``mapping(X_changed, group_label)`` for the rows that were changed to
         a group, it returns them with other columns changed along, such as a title or a
@@ -64,9 +68,11 @@ class CounterfactualAugmenter(GroupAwareSampler):
     """
 
     _parameter_constraints: dict = {
-        "group_by": [str, int, list, tuple, None],
+        "group_by": [str, int, list, tuple, callable, None],
         "mapping": [callable, None],
     }
+
+    _sets_named_columns_apart = True
 
     def __init__(self, group_by=None, *, mapping=None):
         self.group_by = group_by
@@ -82,7 +88,7 @@ class CounterfactualAugmenter(GroupAwareSampler):
         y : array-like of shape (n_samples,)
             The labels.
         sensitive_features : array-like, Series, DataFrame or dict, default=None
-            Not used: what changes are the columns of X that `group_by` names.
+            The groups.
 
         Returns
         -------
@@ -91,13 +97,8 @@ class CounterfactualAugmenter(GroupAwareSampler):
         y_resampled : of the type of y
             Their labels.
         """
-        if self.group_by is None:
-            raise ValueError(
-                f"{type(self).__name__} needs to know the columns to change. Got "
-                "`group_by=None`. Set it to their names or positions."
-            )
         self._validate_params()
-        strata = self._check_strata(X, y, None)
+        strata = self._check_strata(X, y, sensitive_features)
         X = X if hasattr(X, "shape") else strata.X
         n_rows, groups = len(strata.y_codes), strata.groups
         parts, source, group_rows = [X], [np.arange(n_rows)], [np.arange(n_rows)]
@@ -106,7 +107,9 @@ class CounterfactualAugmenter(GroupAwareSampler):
             if not len(others):
                 continue
             model = int(np.argmax(groups.codes == group))
-            changed = self._change(take_rows(X, others), take_rows(X, [model]))
+            changed = take_rows(X, others)
+            if self.group_by is not None and not callable(self.group_by):
+                changed = self._change(changed, take_rows(X, [model]))
             if self.mapping is not None:
                 changed = self.mapping(changed, label)
             parts.append(changed)

@@ -22,8 +22,9 @@ class GroupSampler(GroupAwareSampler):
 
     Parameters
     ----------
-    sampler : sampler
-        With `fit_resample`, such as those of imbalanced-learn.
+    sampler : sampler, default=None
+        With `fit_resample`, such as those of imbalanced-learn. None is SMOTE, with this
+        `random_state`.
     sampling_strategy : {"independence", "equal_base_rates", "equal_cells"}, dict or \
             None, default=None
         What an over-sampler is to reach, see :class:`GroupOverSampler`; for an
@@ -76,7 +77,7 @@ class GroupSampler(GroupAwareSampler):
     """
 
     _parameter_constraints: dict = {
-        "sampler": [HasMethods(["fit_resample", "get_params"])],
+        "sampler": [HasMethods(["fit_resample", "get_params"]), None],
         "sampling_strategy": [StrOptions(set(SAMPLING_SHAPES)), dict, None],
         "small_cells": [StrOptions({"raise", "duplicate"})],
         "group_by": [str, int, list, tuple, callable, None],
@@ -85,7 +86,7 @@ class GroupSampler(GroupAwareSampler):
 
     def __init__(
         self,
-        sampler,
+        sampler=None,
         *,
         sampling_strategy=None,
         small_cells="raise",
@@ -102,7 +103,7 @@ class GroupSampler(GroupAwareSampler):
         cells, counts = strata.cells, strata.counts
         if (counts > 0).sum() < 2:
             return Resampled(np.arange(len(cells)))
-        self.sampler_ = clone(self.sampler)
+        self.sampler_ = self._clone_sampler()
         targets = self._targets(strata)
         small = self._small_cells(strata, targets)
         if targets is not None:
@@ -125,6 +126,11 @@ class GroupSampler(GroupAwareSampler):
         made = _safe_indexing(X_new, np.flatnonzero(is_made)) if is_made.any() else None
         return Resampled(taken, y_codes, made, first_of_cell[made_cells])
 
+    def _clone_sampler(self):
+        if self.sampler is None:
+            return SMOTE(random_state=self.random_state)
+        return clone(self.sampler)
+
     def _targets(self, strata):
         """Rows of each flat cell, or None where the sampler decides."""
         strategy, kind = self.sampling_strategy, self._kind()
@@ -137,7 +143,7 @@ class GroupSampler(GroupAwareSampler):
             raise ValueError(
                 f"{type(self).__name__} needs `sampling_strategy=None` for a sampler "
                 f"that neither over- nor under-samples. Got {strategy!r} for "
-                f"{type(self.sampler).__name__}."
+                f"{type(self.sampler_).__name__}."
             )
         targets = sampling_targets(
             strata.counts,
@@ -150,7 +156,7 @@ class GroupSampler(GroupAwareSampler):
         return targets.ravel()
 
     def _kind(self):
-        return getattr(self.sampler, "_sampling_type", None)
+        return getattr(self.sampler_, "_sampling_type", None)
 
     def _small_cells(self, strata, targets):
         """Cells that grow and have no more rows than the sampler takes neighbours."""
@@ -168,7 +174,7 @@ class GroupSampler(GroupAwareSampler):
 
     def _n_neighbors(self):
         """Neighbours within a stratum that the sampler makes rows of; 0 for none."""
-        maker = self.sampler
+        maker = self.sampler_
         if hasattr(maker, "smote"):  # an over-sampler and a cleaning one in a row
             maker = SMOTE() if maker.smote is None else maker.smote
         elif self._kind() != "over-sampling":
