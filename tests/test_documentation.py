@@ -106,12 +106,20 @@ def test_every_fragment_has_a_kind(generate):
         assert path.read_text().strip()
 
 
-def test_names_with_a_trailing_underscore_are_quoted():
-    # Sphinx takes `x_` without quotes for a link, which breaks the build.
-    link = re.compile(r"(?<![`\w.])[a-z]\w*_(?![`\w])")
-    for path in (DOC.parent / "fairsk").rglob("*.py"):
-        for line in path.read_text().splitlines():
-            declared = re.fullmatch(r" +[\w, *]+ : (.+)", line)
-            if declared:
-                types = re.sub(r"`[^`]*`", "", declared[1])
-                assert not link.search(types), f"{path.name}: {line.strip()}"
+@pytest.mark.parametrize(
+    ("line", "quoted"),
+    [
+        ("coef_ : array of shape (n_in_,)", "coef_ : array of shape (`n_in_`,)"),
+        ("x : list of length `n_iter_`", "x : list of length `n_iter_`"),
+        ("x, y : n_iter_, or :ref:`a_`", "x, y : `n_iter_`, or :ref:`a_`"),
+        ("What n_iter_ is.", "What n_iter_ is."),
+    ],
+)
+def test_attributes_are_quoted_where_a_type_names_them(generate, line, quoted):
+    assert generate.quote_attributes("    " + line) == "    " + quoted
+
+
+def test_continued_types_are_joined(generate):
+    continued = "x : {1, 2}, \\\n        default=1\n    .. math:: a, \\\\\n    b"
+    joined = "x : {1, 2}, default=1\n    .. math:: a, \\\\\n    b"
+    assert generate.join_types(continued) == joined

@@ -7,6 +7,7 @@ be forgotten, and none is written twice.
 
 import importlib
 import pkgutil
+import re
 from inspect import getdoc, isclass, isfunction
 
 import fairsk
@@ -104,6 +105,42 @@ def _kinds_of_members(module):
         )
         kinds[kind].append(name)
     return kinds
+
+
+def join_types(docstring):
+    """Join types that a backslash continues, which raw docstrings keep.
+
+    Parameters
+    ----------
+    docstring : str
+        The whole docstring.
+
+    Returns
+    -------
+    docstring : str
+        The same, with each declaration of a type on one line.
+    """
+    return re.sub(r"(?<=, )\\\n +", "", docstring)
+
+
+def quote_attributes(line):
+    """Quote what Sphinx would take for a link in the types of a docstring: `n_iter_`.
+
+    Parameters
+    ----------
+    line : str
+        Line of a docstring.
+
+    Returns
+    -------
+    line : str
+        The same, with quotes where it declares a type.
+    """
+    declared = re.fullmatch(r"( *[\w, *]+ : )(.+)", line)
+    if not declared:
+        return line
+    name, types = declared.groups()
+    return name + re.sub(r"(?<![`\w.])([a-z]\w*_)(?![`\w])", r"`\1`", types)
 
 
 def definitions_table():

@@ -42,6 +42,12 @@ def write_api_reference(app, config):
             page.write_text(text)
 
 
+def tidy_types(app, what, name, member, options, lines):
+    """Tidy the types in a docstring before numpydoc reads it."""
+    text = generate.join_types("\n".join(lines))
+    lines[:] = map(generate.quote_attributes, text.split("\n"))
+
+
 def skip_foreign(app, what, name, member, skip, options):
     """Leave out what classes inherit from other projects, which document it."""
     module = getattr(member, "__module__", None) or "fairsk"
@@ -51,6 +57,7 @@ def skip_foreign(app, what, name, member, skip, options):
 def setup(app):
     """Register with Sphinx."""
     app.add_directive("generated", Generated)
+    app.connect("autodoc-process-docstring", tidy_types, priority=100)
     app.connect("autodoc-skip-member", skip_foreign)
     app.connect("config-inited", write_api_reference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

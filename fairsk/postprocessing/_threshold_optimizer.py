@@ -78,9 +78,9 @@ class ThresholdOptimizer(BasePostprocessor):
         An integer or splitter gets the scores from models fitted without the row, and
         fits the base model on all rows. A float holds out that share of the rows.
         "prefit" takes the estimator as it is.
-    response_method : {"auto", "predict_proba", "decision_function", "predict"}, \
-            default="auto"
-        Where the scores come from; "auto" takes the first that there is.
+    response_method : str, default="auto"
+        Where the scores come from: "predict_proba", "decision_function" or "predict";
+        "auto" takes the first that there is.
     group_by : str, int, list or callable, default=None
         Columns of X that hold the groups, where no `sensitive_features` are passed.
     unknown_group : {"error", "overall", "strictest"}, default="error"
