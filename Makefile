@@ -21,7 +21,7 @@ help:
 	@echo "make clean        remove the environments and what was built"
 
 demo: $(VENV)/.tests
-	$(RUN) doc/examples/plot_adult_tradeoff.py
+	$(RUN) doc/examples/plot_adult_tradeoff.py demo_output/adult_tradeoff.png
 
 # Two processes: one thread each, or they wait for each other.
 test: $(VENV)/.tests
