@@ -2,6 +2,7 @@
 
 import warnings
 from collections import ChainMap
+from contextlib import contextmanager
 from inspect import signature
 from numbers import Integral, Real
 
@@ -54,8 +55,6 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
 
     Subclasses say what is trained, by `_module` and `_net_params`.
     """
-
-    __metadata_request__partial_fit = {"sensitive_features": True}
 
     _parameter_constraints: dict = {
         # Views, not sets: what a user registers later is an option too.
@@ -129,48 +128,6 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             X_raw, sensitive_features, reset=reset, extend=not reset
         )
         return self._train(X, y, groups, sample_weight, reset, self.max_iter)
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(
-        self, X, y, classes=None, *, sensitive_features=None, sample_weight=None
-    ):
-        """Train for one more epoch, on the given samples.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Training samples.
-        y : array-like of shape (n_samples,)
-            Class labels.
-        classes : array-like of shape (n_classes,), default=None
-            All classes that may ever appear; needed in the first call only.
-        sensitive_features : array-like, Series, DataFrame or dict, default=None
-            Sensitive feature(s) of the samples; new groups may appear. None reads them
-            by `group_by`.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Non-negative weights.
-
-        Returns
-        -------
-        self : object
-            Fitted estimator.
-        """
-        reset = not hasattr(self, "net_")
-        X_raw, X, y, sample_weight = self._check_fit_data(X, y, sample_weight, reset)
-        if reset:
-            self.classes_ = np.unique(y if classes is None else classes)
-            self._check_two_classes(self.classes_)
-        unknown = np.setdiff1d(y, self.classes_)
-        if len(unknown):
-            raise ValueError(
-                f"{type(self).__name__} needs the classes of the first call of "
-                f"partial_fit: {self.classes_}. Got {unknown}. Pass all of them as "
-                "`classes` in the first call."
-            )
-        groups = self._check_groups(
-            X_raw, sensitive_features, reset=reset, extend=not reset
-        )
-        return self._train(X, y, groups, sample_weight, reset, epochs=1)
 
     def predict(self, X):
         """Most probable class of samples.
@@ -268,14 +225,9 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             self._random_state = check_random_state(self.random_state)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         dataset = self._make_dataset(X, y, groups, sample_weight, device)
-        self._warn_undefined(groups, dataset)
-        cuda = [device] if device.type == "cuda" else []
-        with torch.random.fork_rng(cuda):
-            # Seeds this process's CPU and one device, and no other device.
-            torch.default_generator.manual_seed(seed)
-            if cuda:
-                with torch.cuda.device(device):
-                    torch.cuda.manual_seed(seed)
+        if self.fairness_weight:
+            self._warn_undefined(dataset)
+        with seeded(seed, device):
             if reset:
                 self.net_ = self._make_net(device).initialize()
             self._train_net(dataset, seed, epochs)
@@ -374,9 +326,9 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             )
         return dataset.take(order[n_valid:]), dataset.take(order[:n_valid])
 
-    def _warn_undefined(self, groups, dataset):
+    def _warn_undefined(self, dataset):
         """Warn of rates that a group cannot define, as it lacks a class."""
-        if not self.fairness_weight or len(self.group_labels_) < 2:
+        if len(self.group_labels_) < 2:
             return
         shape = (len(self.group_labels_), len(self.classes_))
         cells = (dataset.groups * shape[1] + dataset.y).cpu().numpy()
@@ -425,6 +377,74 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+class PartialFitMixin:
+    """Training epoch by epoch, for networks whose classes are known beforehand."""
+
+    __metadata_request__partial_fit = {"sensitive_features": True}
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self, X, y, classes=None, *, sensitive_features=None, sample_weight=None
+    ):
+        """Train for one more epoch, on the given samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All classes that may ever appear; needed in the first call only.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive feature(s) of the samples; new groups may appear. None reads them
+            by `group_by`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        reset = not hasattr(self, "net_")
+        X_raw, X, y, sample_weight = self._check_fit_data(X, y, sample_weight, reset)
+        if reset:
+            self.classes_ = np.unique(y if classes is None else classes)
+            self._check_two_classes(self.classes_)
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(
+                f"{type(self).__name__} needs the classes of the first call of "
+                f"partial_fit: {self.classes_}. Got {unknown}. Pass all of them as "
+                "`classes` in the first call."
+            )
+        groups = self._check_groups(
+            X_raw, sensitive_features, reset=reset, extend=not reset
+        )
+        return self._train(X, y, groups, sample_weight, reset, epochs=1)
+
+
+@contextmanager
+def seeded(seed, device):
+    """Seed torch on the CPU and on one device, and put back what was there.
+
+    Parameters
+    ----------
+    seed : int
+        Seed.
+    device : torch.device
+        The device; no other is touched.
+    """
+    cuda = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(cuda):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
 def resolve_device(device, owner):

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import torch
 
-from fairsk.inprocessing._base import BaseFairNetClassifier
+from fairsk.inprocessing._base import BaseFairNetClassifier, PartialFitMixin
 from fairsk.utils._sklearn import Interval, StrOptions
 
 _ACTIVATIONS = {
@@ -16,7 +16,7 @@ _ACTIVATIONS = {
 }
 
 
-class FairMLPClassifier(BaseFairNetClassifier):
+class FairMLPClassifier(PartialFitMixin, BaseFairNetClassifier):
     r"""Multilayer perceptron trained on its loss plus a fairness penalty.
 
     The network minimises, over batches,

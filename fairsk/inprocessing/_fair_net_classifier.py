@@ -5,7 +5,7 @@ from inspect import Parameter, signature
 
 import torch
 
-from fairsk.inprocessing._base import BaseFairNetClassifier
+from fairsk.inprocessing._base import BaseFairNetClassifier, PartialFitMixin
 
 # What a parameter with a double underscore may belong to.
 _PREFIXES = (
@@ -18,7 +18,73 @@ _PREFIXES = (
 )
 
 
-class FairNetClassifier(BaseFairNetClassifier):
+class PrefixedParamsMixin:
+    """A module, and parameters of skorch's parts by their prefix and `__`."""
+
+    def get_params(self, deep=True):
+        """Parameters of the estimator, those with a prefix included.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to go into parameters that are estimators.
+
+        Returns
+        -------
+        params : dict
+            Name to value.
+        """
+        return {**super().get_params(deep=deep), **self._extra_params()}
+
+    def set_params(self, **params):
+        """Set parameters of the estimator, those with a prefix included.
+
+        Parameters
+        ----------
+        **params : dict
+            Name to value.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        extra = {name: value for name, value in params.items() if _is_prefixed(name)}
+        vars(self).update(extra)
+        super().set_params(**{n: v for n, v in params.items() if n not in extra})
+        return self
+
+    def _extra_params(self):
+        """What the constructor took as ``**kwargs``."""
+        named = self._get_param_names()
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if not (name in named or name.startswith("_") or name.endswith("_"))
+        }
+
+    def _validate_params(self):
+        # Here and not in the constructor, where scikit-learn wants no errors.
+        super()._validate_params()
+        for name in self._extra_params():
+            if not _is_prefixed(name):
+                raise TypeError(_unexpected(type(self).__name__, name))
+
+    def _module(self):
+        sizes = {
+            "n_features": self.n_features_in_,
+            "n_classes": len(self.classes_),
+        }
+        arguments = _arguments(self.module)
+        filled = {f"module__{k}": v for k, v in sizes.items() if k in arguments}
+        return self.module, {
+            **filled,
+            "criterion__criterion": self.criterion,
+            **self._extra_params(),
+        }
+
+
+class FairNetClassifier(PartialFitMixin, PrefixedParamsMixin, BaseFairNetClassifier):
     r"""Any torch module trained on its loss plus a fairness penalty.
 
     The module maps features to logits; it is trained by skorch on the cross entropy
@@ -213,68 +279,6 @@ class FairNetClassifier(BaseFairNetClassifier):
         self.device = device
         self.dtype = dtype
         vars(self).update(kwargs)
-
-    def get_params(self, deep=True):
-        """Parameters of the estimator, those with a prefix included.
-
-        Parameters
-        ----------
-        deep : bool, default=True
-            Whether to go into parameters that are estimators.
-
-        Returns
-        -------
-        params : dict
-            Name to value.
-        """
-        return {**super().get_params(deep=deep), **self._extra_params()}
-
-    def set_params(self, **params):
-        """Set parameters of the estimator, those with a prefix included.
-
-        Parameters
-        ----------
-        **params : dict
-            Name to value.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        extra = {name: value for name, value in params.items() if _is_prefixed(name)}
-        vars(self).update(extra)
-        super().set_params(**{n: v for n, v in params.items() if n not in extra})
-        return self
-
-    def _extra_params(self):
-        """What the constructor took as ``**kwargs``."""
-        named = self._get_param_names()
-        return {
-            name: value
-            for name, value in vars(self).items()
-            if not (name in named or name.startswith("_") or name.endswith("_"))
-        }
-
-    def _validate_params(self):
-        # Here and not in the constructor, where scikit-learn wants no errors.
-        super()._validate_params()
-        for name in self._extra_params():
-            if not _is_prefixed(name):
-                raise TypeError(_unexpected(type(self).__name__, name))
-
-    def _module(self):
-        sizes = {
-            "n_features": self.n_features_in_,
-            "n_classes": len(self.classes_),
-        }
-        arguments = _arguments(self.module)
-        filled = {f"module__{k}": v for k, v in sizes.items() if k in arguments}
-        return self.module, {
-            **filled,
-            "criterion__criterion": self.criterion,
-            **self._extra_params(),
-        }
 
 
 def _is_prefixed(name):

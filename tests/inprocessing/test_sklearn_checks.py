@@ -4,7 +4,12 @@ import numpy as np
 import torch
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fairsk.inprocessing import FairMLPClassifier, FairNetClassifier
+from fairsk.inprocessing import (
+    FairMLPClassifier,
+    FairMLPClassifierCV,
+    FairNetClassifier,
+    FairNetClassifierCV,
+)
 
 
 class RowSumIsOdd:
@@ -32,7 +37,6 @@ FULL_BATCH = {
     "max_iter": 40,
     "learning_rate_init": 0.05,
     "dtype": "float64",
-    "fairness_weight": 0.1,
     "group_by": RowSumIsOdd(),
     "device": "cpu",
 }
@@ -40,8 +44,10 @@ FULL_BATCH = {
 
 @parametrize_with_checks(
     [
-        FairMLPClassifier(hidden_layer_sizes=10, **FULL_BATCH),
-        FairNetClassifier(Net, **FULL_BATCH),
+        FairMLPClassifier(hidden_layer_sizes=10, fairness_weight=0.1, **FULL_BATCH),
+        FairNetClassifier(Net, fairness_weight=0.1, **FULL_BATCH),
+        FairMLPClassifierCV([0.1, 0.2], 10, cv=2, **FULL_BATCH),
+        FairNetClassifierCV(Net, [0.1, 0.2], cv=2, **FULL_BATCH),
     ]
 )
 def test_scikit_learn_checks(estimator, check):

@@ -1,0 +1,418 @@
+"""The path of fairness weights: all of them, on all folds, in one training run."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from sklearn.model_selection import check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fairsk.definitions import DEFINITIONS, FairnessDefinition, UndefinedRateWarning
+from fairsk.inprocessing._base import (
+    _MAX_UNDEFINED,
+    BaseFairNetClassifier,
+    resolve_device,
+    seeded,
+)
+from fairsk.inprocessing._stacked import (
+    Fold,
+    StackedLoss,
+    Watch,
+    is_cross_entropy,
+    train,
+)
+from fairsk.metrics import get_scorer
+from fairsk.penalties import Penalty
+from fairsk.utils._rows import take_rows
+from fairsk.utils._sklearn import Interval, StrOptions, _BaseScorer, _fit_context
+
+# Largest weight of the default path: there the disparities of rates have had their way.
+_LARGEST_WEIGHT = 8.0
+_SMALLEST_WEIGHT = 0.02
+
+_NOT_IN_A_PATH = ("fairness_weight", "callbacks", "warm_start")
+
+
+class FairPathCV(BaseFairNetClassifier):
+    """Base class of classifiers that train a path of fairness weights.
+
+    Subclasses say how one member is trained alone, by `_member_class`, and how many are
+    trained together, by `_stack_class`.
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFairNetClassifier._parameter_constraints,
+        "fairness_weights": [
+            Interval(Integral, 1, None, closed="left"),
+            "array-like",
+        ],
+        "cv": ["cv_object"],
+        "scoring": [str, callable, list, tuple, dict, None],
+        "refit": [str, callable, None],
+        "optimizer": [StrOptions({"adam", "adamw", "sgd"})],
+    }
+    for _name in _NOT_IN_A_PATH:
+        _parameter_constraints.pop(_name)
+
+    @_fit_context(prefer_skip_nested_validation=False)
+    def fit(self, X, y, *, sensitive_features=None, sample_weight=None):
+        """Train the path on all folds and on all samples, and choose a weight.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples,)
+            Class labels.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive feature(s) of the samples. None reads them by `group_by`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights, for the loss, the rates of the groups and the scores.
+
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        X_raw, X, y, sample_weight = self._check_fit_data(X, y, sample_weight, True)
+        self._check_two_classes(y, sample_weight)
+        self.classes_ = np.unique(y)
+        groups = self._check_groups(X_raw, sensitive_features)
+        weights = self._check_weights()
+        scorers = self._check_scorers()
+        device = resolve_device(self.device, type(self).__name__)
+        self._random_state = check_random_state(self.random_state)
+        seed = int(self._random_state.randint(np.iinfo(np.int32).max))
+        splits = self._split_folds(X, y, groups, sample_weight)
+
+        everything = np.arange(len(y))
+        datasets = [
+            self._make_dataset(
+                X[rows],
+                y[rows],
+                groups.take(rows),
+                None if sample_weight is None else sample_weight[rows],
+                device,
+            )
+            for rows in [*(train for train, _ in splits), everything]
+        ]
+        if any(weights > 0):
+            self._warn_undefined(datasets[-1])
+        *folds, self.estimators_ = self._train_path(datasets, weights, seed, device)
+        # A frame as it came, since a network that knows its columns asks for them.
+        X = X_raw if hasattr(X_raw, "columns") else X
+        data = (X, y, _columns(groups), sample_weight)
+        scores = [
+            [_score(member, scorers, data, test) for member in members]
+            for members, (_, test) in zip(folds, splits)
+        ]
+        self._choose(weights, scorers, scores)
+        return self
+
+    def predict_path(self, X):
+        """Most probable class of samples, by the network of each weight.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_weights, n_samples)
+            Class labels, in the order of `fairness_weights_`.
+        """
+        return self.classes_[self.predict_proba_path(X).argmax(axis=-1)]
+
+    def predict_proba_path(self, X):
+        """Probability of each class, by the network of each weight.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y_score : ndarray of shape (n_weights, n_samples, n_classes)
+            Probabilities, in the order of `fairness_weights_` and `classes_`.
+        """
+        check_is_fitted(self, "estimators_")
+        return np.stack([member.predict_proba(X) for member in self.estimators_])
+
+    def _check_weights(self):
+        weights = self.fairness_weights
+        if isinstance(weights, Integral):
+            path = np.geomspace(_SMALLEST_WEIGHT, _LARGEST_WEIGHT, max(weights - 1, 1))
+            return path if weights == 1 else np.r_[0.0, path]
+        weights = np.asarray(weights, dtype=np.float64)
+        if weights.ndim != 1 or not len(weights) or not (weights >= 0).all():
+            raise ValueError(
+                f"{type(self).__name__} needs fairness_weights to be a number of "
+                "weights, or non-negative weights of shape (n_weights,). "
+                f"Got {self.fairness_weights!r}."
+            )
+        if not np.isfinite(weights).all():
+            raise ValueError(
+                f"{type(self).__name__} needs finite fairness_weights. Got {weights}."
+            )
+        return weights
+
+    def _check_scorers(self):
+        scoring = self.scoring
+        if scoring is None:
+            scoring = ["accuracy", *_own_score(self.fairness)]
+        if isinstance(scoring, str):
+            scoring = [scoring]
+        if isinstance(scoring, (list, tuple)):
+            scoring = {name: name for name in scoring}
+        if not isinstance(scoring, dict):
+            scoring = {"score": scoring}
+        scorers = {
+            name: get_scorer(s) if isinstance(s, (str, _BaseScorer)) else s
+            for name, s in scoring.items()
+        }
+        if isinstance(self.refit, str) and self.refit not in scorers:
+            raise ValueError(
+                f"{type(self).__name__} needs `refit` to be a rule or one of the "
+                f"scores {list(scorers)}. Got {self.refit!r}."
+            )
+        return scorers
+
+    def _split_folds(self, X, y, groups, sample_weight):
+        """Folds stratified on class and group, unless some of these are too rare."""
+        strata = np.searchsorted(self.classes_, y) * groups.n_groups + groups.codes
+        cv = check_cv(3 if self.cv is None else self.cv, y, classifier=True)
+        n_folds = getattr(cv, "n_splits", 0)
+        sizes = np.unique(strata, return_counts=True)[1]
+        is_own = self.cv is None or isinstance(self.cv, Integral)
+        target = strata if is_own and sizes.min() >= n_folds else y
+        splits = list(cv.split(X, target))
+        for fold, (rows, _) in enumerate(splits):
+            weight = None if sample_weight is None else sample_weight[rows]
+            present = np.unique(y[rows] if weight is None else y[rows][weight > 0])
+            if len(present) < len(self.classes_):
+                raise ValueError(
+                    f"{type(self).__name__} needs samples of each class to train on in "
+                    f"every fold. Fold {fold} has none of "
+                    f"{np.setdiff1d(self.classes_, present).tolist()}. Take fewer "
+                    "folds, or a stratified `cv`."
+                )
+        return splits
+
+    def _member(self, fairness_weight):
+        """The estimator that trains one member alone."""
+        params = self.get_params(deep=False)
+        own = {"fairness_weights", "cv", "scoring", "refit"}
+        shared = {name: value for name, value in params.items() if name not in own}
+        member = self._member_class(fairness_weight=float(fairness_weight), **shared)
+        member.classes_ = self.classes_
+        member.n_features_in_ = self.n_features_in_
+        if hasattr(self, "feature_names_in_"):
+            member.feature_names_in_ = self.feature_names_in_
+        member.group_labels_ = list(self.group_labels_)
+        member.group_names_in_ = list(self.group_names_in_)
+        member._random_state = self._random_state
+        return member
+
+    def _train_path(self, datasets, weights, seed, device):
+        """Fitted estimators, a list of them (one for each weight) for each data set."""
+        template = self._member(weights.max())
+        net = self._initialized(template, seed, device)
+        prepared = [self._prepare(net, template, d, seed) for d in datasets]
+        # One stack has one number of steps, so data sets of other sizes have another.
+        by_steps = {}
+        for position, fold in enumerate(prepared):
+            by_steps.setdefault(len(fold.batches), []).append(position)
+        trained = [None] * len(datasets)
+        for positions in by_steps.values():
+            folds = [prepared[position] for position in positions]
+            net = self._initialized(template, seed, device)
+            with seeded(seed, device):
+                members = self._train_stack(net, folds, weights)
+            for position, fold_members in zip(positions, members):
+                trained[position] = fold_members
+        self._report_path(weights, trained)
+        return [
+            [
+                self._estimator(weight, member, seed, device)
+                for weight, member in zip(weights, members)
+            ]
+            for members in trained
+        ]
+
+    def _initialized(self, member, seed, device):
+        """The net that a member starts from."""
+        with seeded(seed, device):
+            net = member._make_net(device).initialize()
+        if isinstance(net.criterion_.penalty, Penalty):
+            net.criterion_.penalty.bind(self.group_labels_)
+        return net
+
+    def _prepare(self, net, template, dataset, seed):
+        batch_size = template._batch_size(len(dataset))
+        net.set_params(batch_size=batch_size)
+        net.iterator_train__seed = seed
+        valid = None
+        if self.early_stopping:
+            dataset, valid = template._split(dataset, seed)
+        batches = net.get_iterator(dataset, training=True)
+        n_undefined = net._count_undefined(batches)
+        if n_undefined > _MAX_UNDEFINED * len(batches):
+            warnings.warn(
+                f"{type(self).__name__} could not compare all groups in {n_undefined} "
+                f"of {len(batches)} batches, because a group (or one of its classes) "
+                "is so rare that they had no sample of it; these batches left it out "
+                f"of the penalty. Raise batch_size (now {batch_size}).",
+                UndefinedRateWarning,
+                stacklevel=5,
+            )
+        return Fold(batches, len(dataset), valid)
+
+    def _train_stack(self, net, folds, weights):
+        """Trained members, a list of them for each fold."""
+        stack = self._stack_class(net.module_, len(folds), len(weights))
+        criterion = net.criterion_
+        loss = StackedLoss(
+            criterion.penalty,
+            stack.parameters[0].new_tensor(weights),
+            len(self.classes_),
+            len(self.group_labels_),
+            None if is_cross_entropy(criterion.per_sample) else criterion.per_sample,
+        )
+        _, params = net.get_params_for_optimizer("optimizer", ())
+        optimizer = net.optimizer(stack.parameters, **params)
+        watch = Watch(
+            stack,
+            tol=self.tol,
+            patience=self.n_iter_no_change,
+            restore=self.early_stopping,
+        )
+        members = train(
+            stack,
+            folds,
+            loss,
+            optimizer,
+            watch,
+            max_iter=self.max_iter,
+            cosine=self.learning_rate == "cosine",
+            log=_print_epoch if self.verbose else None,
+        )
+        n = len(weights)
+        return [members[f * n : (f + 1) * n] for f in range(len(folds))]
+
+    def _estimator(self, weight, trained, seed, device):
+        member = self._member(weight)
+        net = self._initialized(member, seed, device)
+        net.module_.load_state_dict(trained.state)
+        for epoch, row in enumerate(trained.rows, start=1):
+            net.history.new_epoch()
+            for key, value in {"epoch": epoch, **row}.items():
+                net.history.record(key, value)
+        member.net_ = net
+        return member
+
+    def _report_path(self, weights, trained):
+        """Warn of members whose loss was not finite."""
+        broken = sorted(
+            {
+                float(weight)
+                for members in trained
+                for weight, member in zip(weights, members)
+                if member.diverged_epoch is not None
+            }
+        )
+        if not broken:
+            return
+        first = [m.diverged_epoch == 1 for members in trained for m in members]
+        advice = "Lower learning_rate_init, scale the features, or lower the weights."
+        if all(first):
+            raise ValueError(
+                f"{type(self).__name__} needs a finite loss. It was not finite in the "
+                f"first epoch. {advice}"
+            )
+        warnings.warn(
+            f"The loss of {type(self).__name__} was not finite for the fairness "
+            f"weights {broken}. They keep their best state before. {advice}",
+            UserWarning,
+            stacklevel=4,
+        )
+
+    def _choose(self, weights, scorers, scores):
+        table = np.array(
+            [[[row[n] for n in scorers] for row in fold] for fold in scores]
+        )
+        results = {
+            "fairness_weight": weights,
+            "params": [{"fairness_weight": float(weight)} for weight in weights],
+        }
+        for position, name in enumerate(scorers):
+            values = table[:, :, position]
+            results[f"mean_test_{name}"] = values.mean(axis=0)
+            results[f"std_test_{name}"] = values.std(axis=0)
+            for fold, row in enumerate(values):
+                results[f"split{fold}_test_{name}"] = row
+        self.path_results_ = results
+        self.fairness_weights_ = weights
+        self.frontier_ = _frontier(results, list(scorers))
+        self.best_index_ = self._best_index(results, list(scorers))
+        self.fairness_weight_ = float(weights[self.best_index_])
+        self.best_estimator_ = self.estimators_[self.best_index_]
+        self.net_ = self.best_estimator_.net_
+
+    def _best_index(self, results, names):
+        if callable(self.refit):
+            return int(self.refit(results))
+        score = results[f"mean_test_{self.refit or names[0]}"]
+        return int(np.nanargmax(score)) if np.isfinite(score).any() else 0
+
+
+def _own_score(fairness):
+    """Name of the score of the definition that is asked for, if it is one."""
+    name = fairness.name if isinstance(fairness, FairnessDefinition) else fairness
+    known = isinstance(name, str) and name in DEFINITIONS
+    return (
+        [f"neg_{name}_difference"] if known else ["neg_demographic_parity_difference"]
+    )
+
+
+def _columns(groups):
+    """The sensitive features as a dict of columns."""
+    labels = [x if len(groups.names) > 1 else (x,) for x in groups.labels]
+    columns = {}
+    for name, values in zip(groups.names, zip(*labels)):
+        table = np.empty(len(values), dtype=object)
+        table[:] = values
+        columns[name] = table[groups.codes]
+    return columns
+
+
+def _score(member, scorers, data, rows):
+    X, y, columns, sample_weight = data
+    X, y = take_rows(X, rows), y[rows]
+    metadata = {} if sample_weight is None else {"sample_weight": sample_weight[rows]}
+    groups = take_rows(columns, rows)
+    scores = {}
+    for name, scorer in scorers.items():
+        if isinstance(scorer, _BaseScorer):
+            scores[name] = scorer(member, X, y, sensitive_features=groups, **metadata)
+        else:
+            scores[name] = scorer(member, X, y)
+    return scores
+
+
+def _frontier(results, names):
+    """Rows that no other row beats in one mean score and equals in the rest."""
+    means = np.stack([results[f"mean_test_{name}"] for name in names], axis=1)
+    no_worse = (means[None] >= means[:, None]).all(-1)
+    better = (means[None] > means[:, None]).any(-1)
+    kept = np.flatnonzero(~(no_worse & better).any(axis=1))
+    kept = kept[np.argsort(results["fairness_weight"][kept], kind="stable")]
+    columns = ["fairness_weight"]
+    columns += [f"{kind}_test_{name}" for name in names for kind in ("mean", "std")]
+    return {column: results[column][kept] for column in columns}
+
+
+def _print_epoch(epoch, n_active, loss):
+    print(f"epoch {epoch:>4}  training {n_active:>4}  mean loss {loss:.4f}", flush=True)
