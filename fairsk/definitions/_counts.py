@@ -66,8 +66,16 @@ def _hard_cells(codes, sizes, sample_weight):
         part = slice(start, start + size)
         combined = _cell_codes([code[part] for code in codes], sizes)
         weights = None if sample_weight is None else sample_weight[part]
-        cells += namespace(combined).bincount(combined, weights, minlength=n_cells)
+        cells += _count(combined, weights, n_cells)
     return cells
+
+
+def _count(codes, weights, n_cells):
+    is_long = not is_torch(codes) and len(codes) > 20_000
+    if is_long and weights is None and n_cells <= 8:
+        # Comparing bytes is vectorised, which beats the one pass of `bincount`.
+        return np.array([np.count_nonzero(codes == cell) for cell in range(n_cells)])
+    return namespace(codes).bincount(codes, weights, minlength=n_cells)
 
 
 def _cell_codes(codes, sizes):
