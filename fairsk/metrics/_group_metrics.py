@@ -1,7 +1,8 @@
 """The report: metrics of every group, their disparities and how sure they are."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import narwhals as nw
 import numpy as np
@@ -16,6 +17,7 @@ from fairsk.metrics._confidence import (
 from fairsk.metrics._inputs import code_groups, code_outcomes, positive_index
 from fairsk.metrics._intervals import GroupIntervals, nan_quantile
 from fairsk.metrics._outcome_counts import OutcomeCounts
+from fairsk.metrics._report import report_tables, to_html, to_text
 from fairsk.metrics._rows import Rows
 from fairsk.utils._frames import feature_names, frame_kind, make_table
 from fairsk.utils._namespace import as_numpy, is_torch
@@ -395,9 +397,10 @@ class GroupMetrics:
         table : Series, DataFrame or dict
             An entry for each metric (and stratum).
         """
-        return self._stratum_table(
-            compare_groups(self.values, self.overall_values, disparity, to)
-        )
+        return self._stratum_table(self._compare(disparity, to))
+
+    def _compare(self, disparity, to="groups"):
+        return compare_groups(self.values, self.overall_values, disparity, to)
 
     def difference(self, *, to="groups"):
         """Largest minus smallest value, or largest distance to the overall value.
@@ -558,6 +561,40 @@ class GroupMetrics:
         """
         mean, edge = self._noise(disparity, to, quantile, n_resamples, random_state)
         return self._stratum_table(mean), self._stratum_table(edge)
+
+    @cached_property
+    def _shown_noise(self):
+        """Noise floor of the difference for the printed report.
+
+        Metrics that are called on rows have none there: it would take as many calls.
+        """
+        mean, edge = np.full((2, *self.overall_values.shape), np.nan)
+        on_counts, _ = self._split_metrics()
+        if on_counts:
+            columns = [column for _, own in on_counts for column in own]
+            known = self._only_counts()._noise("difference", "groups", 0.95, 999, 0)
+            mean[:, columns], edge[:, columns] = known
+        return mean, edge
+
+    def _only_counts(self):
+        metrics = {name: m for name, m in self._metrics.items() if m.on_counts}
+        if len(metrics) == len(self._metrics):
+            return self
+        columns = [c for _, own in self._split_metrics()[0] for c in own]
+        return replace(
+            self,
+            names=[self.names[column] for column in columns],
+            values=self.values[:, columns],
+            overall_values=self.overall_values[:, columns],
+            _metrics=metrics,
+            _rows=None,
+        )
+
+    def __repr__(self):
+        return to_text(report_tables(self, self._shown_noise))
+
+    def _repr_html_(self):
+        return to_html(report_tables(self, self._shown_noise))
 
     def _noise(self, disparity, to, quantile, n_resamples, random_state):
         disparity = get_disparity(disparity)

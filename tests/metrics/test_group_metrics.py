@@ -507,3 +507,33 @@ def test_bad_input_raises(change, error, message):
         arguments["metrics"], message = rare_recall, "`sample_params` by the names"
     with pytest.raises(error, match=message):
         group_metrics(**arguments)
+
+
+@pytest.mark.parametrize("controlled", [False, True])
+def test_report_shows_the_noise_floor_beside_the_difference(controlled):
+    data = table(13)
+    result = group_metrics(
+        ["selection_rate", skm.accuracy_score],
+        data["y"],
+        data["p"],
+        sensitive_features={"race <&>": data["race"]},
+        control_features=data["site"] if controlled else None,
+    )
+    text, html = repr(result), result._repr_html_()
+    assert "noise floor" in text
+    assert "race &lt;&amp;&gt;" in html
+    shown = f"{np.ravel(result.difference())[0]:.4g}"
+    mean, _ = group_metrics(
+        "selection_rate",
+        data["y"],
+        data["p"],
+        sensitive_features=data["race"],
+        control_features=data["site"] if controlled else None,
+    ).noise_floor(n_resamples=999, random_state=0)
+    for number in (shown, f"{np.ravel(mean)[0]:.4g}"):
+        assert number in text
+        assert f"<td>{number}</td>" in html
+    # Calling a function a thousand times is nothing to do unasked.
+    row = next(line for line in text.splitlines() if "accuracy_score" in line[5:])
+    assert row
+    assert len(text.splitlines()) == html.count("<tr>") + 1

@@ -1,0 +1,7 @@
+"""Look at fairness: displays of groups."""
+
+from fairsk.inspection._group_calibration_display import GroupCalibrationDisplay
+from fairsk.inspection._group_metrics_display import GroupMetricsDisplay
+from fairsk.inspection._group_roc_display import GroupRocDisplay
+
+__all__ = ["GroupCalibrationDisplay", "GroupMetricsDisplay", "GroupRocDisplay"]
