@@ -201,9 +201,7 @@ GROUP_MEANS = {
         ),
         GroupMean("log_loss", _log_loss, formula=r"-E[\log S_Y]"),
         GroupMean("brier_score", _brier, formula=r"E[(S - Y)^2]"),
-        GroupMean(
-            "predictive_entropy", _entropy, formula=r"-E[\textstyle\sum_k S_k \log S_k]"
-        ),
+        GroupMean("predictive_entropy", _entropy, formula=r"-E[\sum_k S_k \log S_k]"),
         GroupMean("mean_label", _label, formula="E[Y]"),
         GroupMean("mean_prediction", _prediction, formula=r"E[\hat Y]"),
         GroupMean("interval_width", _width, formula=r"E[U - L]"),
