@@ -4,7 +4,9 @@ from fairsk.preprocessing._concept_eraser import ConceptEraser, MeanProjection
 from fairsk.preprocessing._concept_probe import ConceptProbe
 from fairsk.preprocessing._correlation_remover import CorrelationRemover
 from fairsk.preprocessing._disparate_impact_remover import DisparateImpactRemover
+from fairsk.preprocessing._fair_representation import FairRepresentation
 from fairsk.preprocessing._nullspace_projector import NullspaceProjector
+from fairsk.preprocessing._optimized_preprocessor import OptimizedPreprocessor
 from fairsk.preprocessing._proxy_detector import ProxyDetector
 
 __all__ = [
@@ -12,7 +14,9 @@ __all__ = [
     "ConceptProbe",
     "CorrelationRemover",
     "DisparateImpactRemover",
+    "FairRepresentation",
     "MeanProjection",
     "NullspaceProjector",
+    "OptimizedPreprocessor",
     "ProxyDetector",
 ]
