@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairsk.definitions import DEFINITIONS, DISPARITIES, RATES
+from fairsk.metrics import METRICS
 from fairsk.utils.checks import CHECKS
 
 DOC = Path(__file__).parents[1] / "doc"
@@ -123,3 +124,11 @@ def test_continued_types_are_joined(generate):
     continued = "x : {1, 2}, \\\n        default=1\n    .. math:: a, \\\\\n    b"
     joined = "x : {1, 2}, default=1\n    .. math:: a, \\\\\n    b"
     assert generate.join_types(continued) == joined
+
+
+def test_every_named_metric_is_in_the_table_with_a_formula(generate):
+    _, *rows = generate.metrics_table().split("   * - ")[1:]
+    assert len(rows) == len(METRICS)
+    for name, row in zip(METRICS, rows):
+        assert row.startswith(f"``{name}``")
+        assert ":math:`" in row

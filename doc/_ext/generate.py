@@ -12,6 +12,7 @@ from inspect import getdoc, isclass, isfunction
 
 import fairsk
 from fairsk.definitions import DEFINITIONS, DISPARITIES, RATES
+from fairsk.metrics import METRICS
 from fairsk.utils.checks import CHECKS
 
 KINDS = {"feature": "New", "enhancement": "Better", "fix": "Fixed"}
@@ -188,6 +189,23 @@ def disparities_table():
         fair = "1" if disparity.greater_is_better else "0"
         rows.append([f"``{name}``", _math(disparity.formula), fair])
     return _table(rows, widths=[30, 50, 20])
+
+
+def metrics_table():
+    """Table of the metrics that `group_metrics` knows by name.
+
+    Returns
+    -------
+    text : str
+        reStructuredText.
+    """
+    rows = [["Name and paper", "Formula", "Values", "Of"]]
+    for name, entry in METRICS.items():
+        paper = f"\n\n       {entry.reference}." if entry.reference else ""
+        metric = entry.metric
+        source = "counts" if metric.on_counts else f"``{metric.prediction}``"
+        rows.append([f"``{name}``{paper}", _math(entry.formula), entry.values, source])
+    return _table(rows, widths=[35, 40, 13, 12])
 
 
 def checks_table():

@@ -20,6 +20,7 @@ class Generated(SphinxDirective):
             "definitions": generate.definitions_table,
             "rates": generate.rates_table,
             "disparities": generate.disparities_table,
+            "metrics": generate.metrics_table,
             "checks": generate.checks_table,
             "changelog": lambda: generate.changelog(Path(self.env.srcdir) / "changes"),
         }

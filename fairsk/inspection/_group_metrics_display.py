@@ -141,7 +141,7 @@ class GroupMetricsDisplay:
         cls,
         result,
         *,
-        method="bca",
+        method="auto",
         confidence_level=0.95,
         n_resamples=None,
         random_state=0,
@@ -154,9 +154,9 @@ class GroupMetricsDisplay:
         ----------
         result : GroupMetrics
             The report; of one stratum.
-        method : str or None, default="bca"
-            Method of the intervals; None for none. If a metric is called on rows, "bca"
-            becomes "percentile".
+        method : str or None, default="auto"
+            Method of the intervals; None for none. "auto" is "wilson" if every metric
+            is a share of samples, else "bca", or "percentile" if one is called on rows.
         confidence_level : float, default=0.95
             Of the intervals.
         n_resamples : int, default=None
@@ -181,8 +181,9 @@ class GroupMetricsDisplay:
                 "sensitive ones, or show one stratum at a time."
             )
         _, on_rows = result._split_metrics()
-        if on_rows and method == "bca":
-            method = "percentile"
+        if method == "auto":
+            others = "percentile" if on_rows else "bca"
+            method = "wilson" if result._is_proportion().all() else others
         n_resamples = n_resamples or (200 if on_rows else 9999)
         intervals = None
         if method is not None:

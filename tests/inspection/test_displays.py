@@ -59,7 +59,7 @@ def test_points_are_the_values_and_bars_the_intervals(fitted):
         model.predict(X),
         sensitive_features=group,
     )
-    interval = expected.confidence_interval("bca", random_state=0)
+    interval = expected.confidence_interval("wilson")
     for column, axis in enumerate(display.axes_):
         (drawn,) = axis.containers[-1:]
         np.testing.assert_array_equal(drawn[0].get_xdata(), expected.values[0, column])
