@@ -1,6 +1,6 @@
 """Pipelines whose samplers resample the metadata along with X and y."""
 
-from functools import wraps
+from functools import cache, partial, wraps
 
 import numpy as np
 from imblearn.pipeline import Pipeline as _Pipeline
@@ -225,16 +225,15 @@ class Pipeline(_Pipeline):
         """Add the groups of the raw X to the metadata of the steps that take them."""
         if self.group_by is None:
             return
-        sensitive_features = self._read_group_by(X)
+        read = self._reader(X)
         for _, name, step in self._iter(filter_resample=False):
             for method in _FIT_METHODS:
-                if _takes_groups(step, method):
-                    routed_params[name][method].setdefault(
-                        "sensitive_features", sensitive_features
-                    )
+                if _takes_groups(step, method, routed_params[name][method]):
+                    routed_params[name][method]["sensitive_features"] = read()
 
-    def _read_group_by(self, X):
-        return read_columns(X, self.group_by, owner=type(self).__name__)
+    def _reader(self, X):
+        """Read `group_by` when the first step asks, and the same for the others."""
+        return cache(partial(read_columns, X, self.group_by, owner=type(self).__name__))
 
     def _respond_with_groups(self, method, X, *y, **params):
         """Respond as imbalanced-learn's method does, with the groups of the raw X."""
@@ -243,12 +242,12 @@ class Pipeline(_Pipeline):
         routed = {last: {method: params}}
         if _routing_enabled():
             routed = process_routing(self, method, **params)
-        sensitive_features = self._read_group_by(X)
+        read = self._reader(X)
 
         def metadata(name, step, callee):
             given = dict(routed.get(name, {}).get(callee, {}))
-            if _takes_groups(step, callee):
-                given.setdefault("sensitive_features", sensitive_features)
+            if _takes_groups(step, callee, given):
+                given["sensitive_features"] = read()
             return given
 
         for _, name, step in self._iter(with_final=False):
@@ -406,9 +405,9 @@ def make_pipeline(
     )
 
 
-def _takes_groups(step, method):
-    """Whether `step` is to get `sensitive_features` in `method`."""
-    if getattr(step, "group_by", None) is not None:
+def _takes_groups(step, method, given):
+    """Whether `step` takes `sensitive_features` in `method` and has none yet."""
+    if "sensitive_features" in given or getattr(step, "group_by", None) is not None:
         return False
     request = get_routing_for_object(step)
     if not isinstance(request, MetadataRequest) and not _routing_enabled():

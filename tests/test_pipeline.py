@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from imblearn.base import BaseSampler
 from imblearn.combine import SMOTEENN
 from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.pipeline import Pipeline as ImblearnPipeline
 from imblearn.under_sampling import (
     AllKNN,
     ClusterCentroids,
@@ -37,6 +38,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
 
 from fairsk.base import GroupAwareMixin
 from fairsk.groups import Groups
@@ -424,6 +426,20 @@ def test_grid_search_slices_then_resamples():
     np.testing.assert_array_equal(fitted.groups_, row_numbers(fitted.X_, X))
 
 
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("group_by", [None, 0])
+def test_pipeline_keeps_every_promise_that_scikit_learn_s_keeps(group_by):
+    def failures(pipeline):
+        results = check_estimator(pipeline, on_fail=None)
+        return {r["check_name"] for r in results if r["status"] == "failed"}
+
+    steps = [("scale", StandardScaler()), ("model", LogisticRegression())]
+    theirs = failures(sklearn.pipeline.Pipeline(clone(steps, safe=False)))
+    ours = failures(Pipeline(clone(steps, safe=False), group_by=group_by))
+    assert ours <= theirs | failures(ImblearnPipeline(clone(steps, safe=False)))
+    assert len(ours) <= 2
+
+
 # group_by on the pipeline
 
 
@@ -538,6 +554,14 @@ def test_group_by_survives_clone_pickle_and_slices():
     copy = pickle.loads(pickle.dumps(pipe.fit(frame, y)))
     np.testing.assert_array_equal(copy.predict(frame), pipe.predict(frame))
     assert "group_by='sex'" in repr(pipe)
+
+
+def test_group_by_is_read_only_where_a_step_takes_groups():
+    frame, y = frame_of_people()
+    pipe = make_pipeline(preprocessing(), LogisticRegression(), group_by="sex")
+    nameless = frame.drop(columns="sex")
+    labels = pipe.fit(nameless, y).predict(nameless)
+    np.testing.assert_array_equal(labels, pipe.predict(frame))
 
 
 def test_group_by_of_no_column_raises():

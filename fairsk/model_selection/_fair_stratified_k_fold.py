@@ -132,8 +132,9 @@ class FairStratifiedKFold(BaseCrossValidator):
                 "out of both sides of a split. Pass `sensitive_features`."
             )
         owner = type(self).__name__
-        labels, label_codes = _code_labels(y)
+        labels, label_codes = _by_appearance(*_code_labels(y))
         groups = read_groups(X, sensitive_features, self.group_by, owner=owner)
+        group_labels, group_codes = _by_appearance(groups.labels, groups.codes)
         if len(label_codes) != len(groups):
             raise ValueError(
                 f"{owner} needs one label per sample. Got {len(label_codes)} labels "
@@ -144,9 +145,9 @@ class FairStratifiedKFold(BaseCrossValidator):
                 f"{owner} needs at least as many samples as folds. Got {len(groups)} "
                 f"samples for {self.n_splits} folds."
             )
-        counts = np.zeros((len(labels), groups.n_groups), dtype=int)
-        np.add.at(counts, (label_codes, groups.codes), 1)
-        self._warn_small_cells(counts, labels, groups.labels)
+        counts = np.zeros((len(labels), len(group_labels)), dtype=int)
+        np.add.at(counts, (label_codes, group_codes), 1)
+        self._warn_small_cells(counts, labels, group_labels)
         rng = check_random_state(self.random_state)
         shares = share_out(counts, self.n_splits)
         fold_of = np.empty(len(groups), dtype=int)
@@ -154,7 +155,7 @@ class FairStratifiedKFold(BaseCrossValidator):
             folds = np.repeat(np.arange(self.n_splits), shares[:, *cell])
             if self.shuffle:
                 rng.shuffle(folds)
-            fold_of[(label_codes == cell[0]) & (groups.codes == cell[1])] = folds
+            fold_of[(label_codes == cell[0]) & (group_codes == cell[1])] = folds
         return fold_of
 
     def _warn_small_cells(self, counts, labels, group_labels):
@@ -235,3 +236,12 @@ def _code_labels(y):
         column = column_or_1d(column)
     labels, codes = factorize_column(column)
     return labels.tolist(), codes
+
+
+def _by_appearance(labels, codes):
+    """Number the labels as they appear, so that what they are called is nothing."""
+    observed, first = np.unique(codes, return_index=True)
+    order = observed[np.argsort(first)]
+    rank = np.empty(len(labels), dtype=int)
+    rank[order] = np.arange(len(order))
+    return [labels[code] for code in order], rank[codes]

@@ -104,6 +104,7 @@ class BasePostprocessor(
             sample_weight = _check_sample_weight(
                 sample_weight, X, ensure_non_negative=True
             )
+        params["sample_weight"] = sample_weight
         rows, y_score = self._unseen_scores(X, y, positive, groups, params)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
@@ -247,12 +248,17 @@ class BasePostprocessor(
         return np.concatenate(rows), np.concatenate(scores)
 
     def _splits(self, X, y, positive, groups, params):
-        if isinstance(self.cv, Integral):
-            fold = self._folds(X, positive, groups)
-            return [(fold != k, fold == k) for k in np.unique(fold)]
-        if self._is_held_out:
-            held_out = self._held_out(X, positive, groups)
-            return [(~held_out, held_out)]
+        if isinstance(self.cv, Integral) or self._is_held_out:
+            weight = params["sample_weight"]
+            # A row of weight 0 is no row: it takes no place in a fold.
+            kept = np.arange(len(positive)) if weight is None else weight.nonzero()[0]
+            deal = self._held_out if self._is_held_out else self._folds
+            fold = np.full(len(positive), -1)
+            fold[kept] = deal(
+                _safe_indexing(X, kept), positive[kept], groups.take(kept)
+            )
+            tests = [1] if self._is_held_out else np.unique(fold[kept])
+            return [(fold != k, fold == k) for k in tests]
         return check_cv(self.cv, y, classifier=True).split(X, y, **params["split"])
 
     def _dealt(self, X, positive, groups):
@@ -262,6 +268,10 @@ class BasePostprocessor(
         """
         draws = row_draws(X, self.draw_seed_ + 1)
         cells = groups.codes.astype(np.intp) * 2 + positive
+        # Cells go by what they hold, so that what groups are called changes nothing.
+        first = np.full(2 * groups.n_groups, np.inf)
+        np.minimum.at(first, cells, draws)
+        cells = np.argsort(np.argsort(first))[cells]
         order = np.lexsort((draws, cells))
         return order, cells[order], draws[order]
 

@@ -38,8 +38,10 @@ def pulling_multipliers(values, value_names, n_points, limit):
     if len(values) > 2:
         # Two groups and one rate leave one direction; otherwise every other point
         # leaves the ray.
-        spread = _low_discrepancy(n_points // 2, len(values))
-        directions[1::2] = np.abs(spread) * np.sign(distance)
+        spread = np.abs(_low_discrepancy(n_points // 2, len(values)))
+        # Dimensions go by distance, so that what groups are called changes nothing.
+        order = np.lexsort((distance, rates))
+        directions[1::2, order] = spread * np.sign(distance[order])
     directions = np.array([_centre(row, rates) for row in directions])
     return (
         strength[:, None] * directions / np.abs(directions).max(axis=1, keepdims=True)
@@ -67,8 +69,9 @@ def simplex_grid(start, worst, n_points):
     way = np.linspace(0, 1, n_points + 2)[1:-1, None]
     shares = (1 - way) * start + way * corner
     if len(start) > 2:
-        spread = _low_discrepancy(n_points // 2, len(start))
-        shares[1::2] = np.exp(spread) / np.exp(spread).sum(axis=1, keepdims=True)
+        spread = np.exp(_low_discrepancy(n_points // 2, len(start)))
+        # Dimensions go by share, so that what groups are called changes nothing.
+        shares[1::2, np.argsort(start)] = spread / spread.sum(axis=1, keepdims=True)
     return shares
 
 

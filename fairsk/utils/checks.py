@@ -158,7 +158,12 @@ def _is_predictor(estimator):
 
 
 def _responds(estimator):
-    return not _is_sampler(estimator)
+    return hasattr(estimator, _response_method(estimator))
+
+
+def _has_outcome(estimator):
+    """Whether it makes anything of X, rather than only measure."""
+    return _is_sampler(estimator) or _responds(estimator)
 
 
 def _takes_weights(estimator):
@@ -292,7 +297,7 @@ def _assert_raises(call, pattern, what):
 # The checks. A docstring is the promise that the message of a failure states.
 
 
-@_check()
+@_check(_has_outcome)
 def check_relabelled_groups(estimator):
     """What the groups are called changes nothing."""
     data = _Data(estimator, n_groups=3)
@@ -345,7 +350,7 @@ def check_single_group_is_plain_estimator(estimator):
     )
 
 
-@_check(_has("group_by"))
+@_check(_has_outcome, _has("group_by"))
 def check_both_ways_to_pass_groups(estimator):
     """Groups from metadata and groups from X by group_by give the same."""
     data = _Data(estimator)
@@ -373,7 +378,7 @@ def _read_first_column(X):
     return X[:, 0]
 
 
-@_check(_takes_weights)
+@_check(_has_outcome, _takes_weights)
 def check_weight_is_repetition(estimator):
     """A sample of weight 2 counts as two samples, and one of weight 0 as none."""
     data = _Data(estimator)
@@ -465,7 +470,7 @@ def check_bad_groups_at_predict_raise(estimator):
         )
 
 
-@_check()
+@_check(_has_outcome)
 def check_disparity_falls(estimator):
     """On biased data, the disparity is smaller than with a single group."""
     data = _Data(estimator, n_samples=600)
@@ -524,7 +529,7 @@ def check_parameters_untouched(estimator):
         assert joblib.hash(value) == hashes[name], f"`{name}` was changed in place"
 
 
-@_check()
+@_check(_has_outcome)
 def check_clone_and_pickle(estimator):
     """A fitted estimator survives pickling, and its clone fits to the same."""
     data = _Data(estimator)
@@ -535,7 +540,7 @@ def check_clone_and_pickle(estimator):
     _assert_same(_outcome(fitted, data), expected, "cloned and fitted again")
 
 
-@_check(_has("random_state"))
+@_check(_has_outcome, _has("random_state"))
 def check_same_random_state(estimator):
     """The same random_state gives the same result, whatever the global one."""
     data = _Data(estimator)
@@ -568,7 +573,7 @@ def check_string_labels(estimator):
     assert set(predicted) <= set(names), f"predicted {set(predicted)}"
 
 
-@_check()
+@_check(_has_outcome)
 def check_many_groups(estimator):
     """There may be any number of groups, of several crossed sensitive features."""
     data = _Data(estimator, n_samples=400, n_groups=4)
@@ -582,7 +587,7 @@ def check_many_groups(estimator):
     )
 
 
-@_check()
+@_check(_has_outcome)
 def check_containers_agree(estimator):
     """Frames and series of pandas and polars give what arrays give."""
     data = _Data(estimator)

@@ -97,6 +97,15 @@ def test_shuffling_follows_the_seed():
     assert tests() == tests() != tests(shuffle=True, random_state=0)
 
 
+def test_folds_do_not_depend_on_what_labels_and_groups_are_called(rng):
+    y, group = rng.integers(2, size=70), rng.integers(3, size=70)
+    splitter = FairStratifiedKFold(4, shuffle=True, random_state=0)
+    splits = splitter.split(y, y, sensitive_features=group)
+    renamed = splitter.split(y, 1 - y, sensitive_features=np.array(list("zay"))[group])
+    for (_, test), (_, test_renamed) in zip(splits, renamed):
+        np.testing.assert_array_equal(test, test_renamed)
+
+
 def test_small_cells_warn_with_label_group_count_and_remedy():
     y = [0] * 10 + [1] * 3
     group = ["f"] * 5 + ["m"] * 7 + ["f"]
