@@ -47,7 +47,18 @@ class Disparity:
 
 
 def get_disparity(disparity):
-    """Disparity of that name; an instance is returned as it is."""
+    """Disparity of that name; an instance is returned as it is.
+
+    Parameters
+    ----------
+    disparity : str or Disparity
+        A key of `DISPARITIES`, or a disparity.
+
+    Returns
+    -------
+    disparity : Disparity
+        The disparity.
+    """
     if isinstance(disparity, Disparity):
         return disparity
     try:

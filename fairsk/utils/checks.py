@@ -317,8 +317,8 @@ def check_single_group_warns(estimator):
     with warnings.catch_warnings(record=True) as record:
         warnings.simplefilter("always")
         fit(data.X, data.y, sensitive_features=np.full(len(data.y), "a"))
-    warned = [w for w in record if issubclass(w.category, SingleGroupWarning)]
-    assert len(warned) == 1, f"{len(warned)} warnings of a single group"
+    warned = any(issubclass(w.category, SingleGroupWarning) for w in record)
+    assert warned, "no SingleGroupWarning"
 
 
 @_check(_is_predictor, _has("fairness_weight"))

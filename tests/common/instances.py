@@ -47,7 +47,18 @@ FULL_BATCH = {
 # Parameters of each instance, by the name of the class.
 INSTANCES = {
     "FairMLPClassifier": [{"hidden_layer_sizes": 10, **FULL_BATCH}],
+    "FairMLPClassifierCV": [
+        {
+            "fairness_weights": [0.1, 1.0],
+            "hidden_layer_sizes": 10,
+            "cv": 2,
+            **FULL_BATCH,
+        }
+    ],
     "FairNetClassifier": [{"module": Net, **FULL_BATCH}],
+    "FairNetClassifierCV": [
+        {"module": Net, "fairness_weights": [0.1, 1.0], "cv": 2, **FULL_BATCH}
+    ],
     "ThresholdOptimizer": [{}, {"randomize": True, "tolerance": 0.1}],
     # Steps are fitted in place, which breaks two of scikit-learn's checks for its own
     # pipeline too. tests/test_pipeline.py holds ours to all that the others keep.
