@@ -47,7 +47,7 @@ _OPTIMIZERS = {
 _PREDICT_ROWS = 4096
 
 # Share of batches that may lack a rate before the user hears of it.
-_MAX_UNDEFINED = 0.1
+_MAX_UNDEFINED = 0.5
 
 
 class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
@@ -308,9 +308,10 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         self._report(net, n_before, batch_size)
 
     def _batch_size(self, n_samples):
-        if self.batch_size == "auto":
-            return min(512, n_samples)
-        return min(self.batch_size, n_samples)
+        if self.batch_size != "auto":
+            return min(self.batch_size, n_samples)
+        # Small data need more steps than large batches would give, and no noisier ones.
+        return min(max(n_samples // 20, 128), 512, n_samples)
 
     def _split(self, dataset, seed):
         """Training and validation data with the same share of every stratum."""
@@ -344,24 +345,24 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         rows = [row for row in net.history[n_before:] if "train_loss" in row]
         epoch = dict(net.callbacks_)["monitor"].diverged_epoch_
         if epoch is not None:
-            self._report_divergence(epoch, len(rows))
+            self._report_divergence(epoch, is_first=n_before + len(rows) == 1)
         n_batches = sum(row["train_batch_count"] for row in rows)
         n_undefined = sum(row["undefined_batches"] for row in rows)
         if self.fairness_weight and n_undefined > _MAX_UNDEFINED * n_batches:
             warnings.warn(
-                f"{type(self).__name__} could not compare all groups in "
-                f"{n_undefined} of {n_batches} batches, because a group (or one of its "
-                "classes) is so rare that they had no sample of it; these batches left "
-                f"it out of the penalty. Raise batch_size (now {batch_size}).",
+                f"{type(self).__name__} could compare all groups in only "
+                f"{n_batches - n_undefined} of {n_batches} batches: a group (or one of "
+                "its classes) is so rare that the others had no sample of it. Raise "
+                f"batch_size (now {batch_size}).",
                 UndefinedRateWarning,
                 stacklevel=5,
             )
 
-    def _report_divergence(self, epoch, n_epochs):
+    def _report_divergence(self, epoch, is_first):
         advice = (
             "Lower learning_rate_init, scale the features, or lower fairness_weight."
         )
-        if n_epochs == 1:
+        if is_first:
             raise ValueError(
                 f"{type(self).__name__} needs a finite loss. It was not finite in the "
                 f"first epoch. {advice}"

@@ -121,8 +121,8 @@ class FairNetClassifier(PartialFitMixin, PrefixedParamsMixin, BaseFairNetClassif
     optimizer : {"adam", "adamw", "sgd"} or class, default="adam"
         Optimizer, or a class of :mod:`torch.optim`.
     batch_size : int, default="auto"
-        Samples of a batch; "auto" is 512. Larger batches estimate the rates of small
-        groups better.
+        Samples of a batch. "auto" takes a twentieth of the samples, but at least 128
+        and at most 512. Larger batches estimate the rates of small groups better.
     learning_rate : {"cosine", "constant"}, default="cosine"
         Course of the learning rate over `max_iter` epochs: down to 0 along half a
         cosine, or constant. `partial_fit` knows no end, and keeps it constant.
@@ -188,11 +188,12 @@ class FairNetClassifier(PartialFitMixin, PrefixedParamsMixin, BaseFairNetClassif
 
     Notes
     -----
-    Batches are stratified: each has its proportional share of every group and class. A
-    group (or one of its classes) so rare that a batch has no sample of it is left out
-    of the penalty of that batch; ``net_.history[:, "undefined_batches"]`` counts such
-    batches, and a warning asks for a larger `batch_size` where they are many. Small
-    batches also bias the penalty upwards, by about the standard error of the rates.
+    Batches are stratified: each has its proportional share of every group and class.
+    The counts of a definition are averaged over the last ten batches or so, since the
+    disparity of a single batch is biased upwards by its noise. A group (or one of its
+    classes) so rare that a batch has no sample of it keeps the rates that it had;
+    ``net_.history[:, "undefined_batches"]`` counts such batches, and a warning asks for
+    a larger `batch_size` where they are many.
 
     The penalty compares expected rates under the predicted probabilities. The
     disparity of the predicted classes follows, but is not the same number: choose

@@ -289,9 +289,9 @@ class Monitor(Callback):
         self.restore = restore
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
-        """Forget former fits."""
+        """Forget former fits; what a fit goes on from is the first state to keep."""
         self.best_loss_ = self._mark = math.inf
-        self.best_state_ = None
+        self.best_state_ = _copy_state(net.module_) if len(net.history) else None
         self.diverged_epoch_ = None
         self._n_stale = 0
 

@@ -1,5 +1,6 @@
 """Penalties made of penalties: sums, one feature at a time, a memory of batches."""
 
+import copy
 from collections import deque
 from numbers import Real
 
@@ -86,8 +87,7 @@ class PenaltySum(Penalty):
 class _WrappedPenalty(Penalty):
     """A penalty around another one, which it calls on other samples than the batch.
 
-    So it hands on no `plan`: averages over batches would mix what does not belong
-    together.
+    It hands on no `plan` of itself: the penalty does not see one batch after another.
     """
 
     def __init__(self, penalty):
@@ -152,6 +152,8 @@ class EachFeaturePenalty(_WrappedPenalty):
         super().__init__(penalty)
         self.register_buffer("codes", None)
         self.sizes = None
+        # One copy for each feature: what a penalty remembers is about one feature.
+        self.copies = torch.nn.ModuleList()
 
     def bind(self, group_labels):
         """Read off the labels which value of each feature a group has.
@@ -171,6 +173,17 @@ class EachFeaturePenalty(_WrappedPenalty):
         device = None if self.codes is None else self.codes.device
         self.codes = torch.tensor(columns, device=device)
         self.sizes = [max(column) + 1 for column in columns]
+        if len(self.copies) != len(columns):
+            self.copies = torch.nn.ModuleList(
+                copy.deepcopy(self.penalty) for _ in columns
+            )
+        return self
+
+    def plan(self, n_batches):
+        """Tell the penalty of every feature how many batches an epoch has."""
+        for penalty in self.copies:
+            if isinstance(penalty, Penalty):
+                penalty.plan(n_batches)
         return self
 
     def forward(self, y_score, y_true, groups, sample_weight=None, *, n_groups=None):
@@ -182,8 +195,8 @@ class EachFeaturePenalty(_WrappedPenalty):
             )
         codes = self.codes.to(groups.device)
         values = [
-            self.penalty(y_score, y_true, column[groups], sample_weight, n_groups=size)
-            for column, size in zip(codes, self.sizes)
+            penalty(y_score, y_true, column[groups], sample_weight, n_groups=size)
+            for penalty, column, size in zip(self.copies, codes, self.sizes)
         ]
         return sum(values) / len(values)
 

@@ -421,6 +421,26 @@ def test_loss_that_is_nan_from_the_start_raises(biased):
         clf.fit(X, y, sensitive_features=groups)
 
 
+def test_partial_fit_that_turns_nan_keeps_the_state_before(biased):
+    X, y, groups = biased
+    clf = FairMLPClassifier(**QUICK, callbacks=[AtEpoch(3, poison)])
+    for _ in range(2):
+        clf.partial_fit(X, y, sensitive_features=groups)
+    before = clf.predict_proba(X)
+    with pytest.warns(UserWarning, match="not finite in epoch 3"):
+        clf.partial_fit(X, y, sensitive_features=groups)
+    np.testing.assert_array_equal(clf.predict_proba(X), before)
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "batch_size"), [(20, 20), (600, 128), (5000, 250), (50_000, 512)]
+)
+def test_automatic_batches_are_a_twentieth_of_the_samples_within_bounds(
+    n_samples, batch_size
+):
+    assert FairMLPClassifier()._batch_size(n_samples) == batch_size
+
+
 @pytest.mark.parametrize(
     ("params", "error", "match"),
     [

@@ -196,12 +196,24 @@ def test_plan_sets_the_window_where_none_is_given():
     assert last(DefinitionPenalty()) == last(DefinitionPenalty(window=1))
 
 
-def test_sums_plan_their_terms_and_features_one_by_one_do_not():
-    total = PenaltySum(["demographic_parity"]).plan(5)
+def test_sums_plan_their_terms():
     one, two = list(tensors(*draw(8))), list(tensors(*draw(9)))
-    total(*one)
-    assert total(*two) != DefinitionPenalty()(*two)
+    total, alone = (
+        PenaltySum(["equalized_odds"]).plan(5),
+        DefinitionPenalty("equalized_odds", window=5),
+    )
+    for batch in (one, two):
+        assert total(*batch) == alone(*batch)
+
+
+def test_each_feature_has_a_window_of_its_own():
+    features = torch.tensor([[0, 0, 1], [0, 1, 0]])
     each = EachFeaturePenalty().bind([("a", 0), ("a", 1), ("b", 0)]).plan(5)
-    first = each(*one)
-    each(*two)
-    assert each(*one) == first
+    alone = [DefinitionPenalty(window=5) for _ in features]
+    for seed in range(3):
+        y_score, y_true, groups, weight = tensors(*draw(seed))
+        expected = [
+            penalty(y_score, y_true, feature[groups], weight)
+            for penalty, feature in zip(alone, features)
+        ]
+        assert each(y_score, y_true, groups, weight) == sum(expected) / 2
