@@ -19,6 +19,7 @@ from fairsk.metrics._intervals import GroupIntervals, nan_quantile
 from fairsk.metrics._outcome_counts import OutcomeCounts
 from fairsk.metrics._report import report_tables, to_html, to_text
 from fairsk.metrics._rows import Rows
+from fairsk.utils._columns import as_column
 from fairsk.utils._frames import feature_names, frame_kind, make_table
 from fairsk.utils._namespace import as_numpy, is_torch
 
@@ -180,6 +181,7 @@ def _checked_weights(weights, owner):
 
 
 def _coded_classes(y_true, pos_label, labels, owner):
+    y_true = as_column(y_true)
     everyone = np.zeros(len(y_true), dtype=np.int8)
     outcomes = code_outcomes(
         y_true,

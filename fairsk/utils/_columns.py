@@ -4,15 +4,15 @@ import narwhals.stable.v1 as nw
 import numpy as np
 
 from fairsk.utils._factorize import factorize, small_codes
-from fairsk.utils._namespace import is_torch
+from fairsk.utils._namespace import as_numpy, is_torch
 
 
 def as_array(values):
     """`values` (list, array or tensor) as an ndarray that keeps each value's type."""
-    if is_torch(values):
-        return values.detach().cpu().numpy()
     if isinstance(values, np.ndarray):
         return values
+    if is_torch(values) or hasattr(values, "__array_namespace__"):
+        return as_numpy(values)
     try:
         array = np.asarray(values)
     except ValueError:

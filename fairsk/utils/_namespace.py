@@ -9,6 +9,8 @@ import sys
 
 import numpy as np
 
+from fairsk.utils._sklearn import _convert_to_numpy
+
 
 def is_torch(array):
     """Whether `array` is a torch tensor."""
@@ -22,7 +24,12 @@ def namespace(array):
 
 def as_numpy(array):
     """`array` in host memory as an ndarray; ndarrays are returned as they are."""
-    return array.detach().cpu().numpy() if is_torch(array) else np.asarray(array)
+    if is_torch(array):
+        return array.detach().cpu().numpy()
+    if hasattr(array, "__array_namespace__") and not isinstance(array, np.ndarray):
+        # Arrays of a device do not become numpy's unasked.
+        return _convert_to_numpy(array, array.__array_namespace__())
+    return np.asarray(array)
 
 
 def as_float(array):

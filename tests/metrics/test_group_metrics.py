@@ -438,6 +438,47 @@ def test_tensors_give_the_report_of_arrays():
     np.testing.assert_allclose(result.values, expected.values)
 
 
+@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
+def test_arrays_of_the_array_api_give_the_report_of_numpy(device):
+    xp = pytest.importorskip("array_api_strict")
+    data, device = table(10), xp.Device(device)
+    codes = np.unique(data["race"], return_inverse=True)[1]
+    metrics = ["selection_rate", "accuracy", "log_loss", skm.accuracy_score]
+
+    def report(convert):
+        return group_metrics(
+            metrics,
+            convert(data["y"]),
+            convert(data["p"]),
+            y_score=convert(data["s"]),
+            sensitive_features=convert(codes),
+            sample_weight=convert(data["w"]),
+        )
+
+    given = report(lambda values: xp.asarray(values, device=device))
+    np.testing.assert_allclose(given.values, report(np.asarray).values)
+
+
+@pytest.mark.gpu
+def test_tensors_on_a_gpu_give_the_report_of_arrays():
+    data = table(10)
+    codes = np.unique(data["race"], return_inverse=True)[1]
+    metrics = ["selection_rate", "accuracy", "log_loss"]
+
+    def report(convert):
+        return group_metrics(
+            metrics,
+            convert(data["y"]),
+            convert(data["p"]),
+            y_score=convert(data["s"]),
+            sensitive_features=convert(codes),
+            sample_weight=convert(data["w"]),
+        )
+
+    given = report(lambda values: torch.as_tensor(values, device="cuda"))
+    np.testing.assert_allclose(given.values, report(np.asarray).values)
+
+
 def test_counts_give_the_report_of_their_arrays():
     data = table(11)
     common = {"sensitive_features": data["race"], "control_features": data["site"]}

@@ -1,9 +1,12 @@
 """Counts from arrays, from any frame, and their sum, against loops over the rows."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 import torch
 from hypothesis import given
@@ -62,6 +65,34 @@ def duckdb_relation(table):
     frame = pa.table(table)
     assert len(frame)
     return duckdb.sql("select * from frame")
+
+
+def test_a_parquet_larger_than_the_memory_limit_is_counted(tmp_path):
+    duckdb = pytest.importorskip("duckdb")
+    path, limit = str(tmp_path / "rows.parquet"), 10_000_000
+    rng = np.random.default_rng(0)
+    table = columns(0, n=1_500_000) | {"weight": rng.random(1_500_000)}
+    pa.parquet.write_table(pa.table(table), path, row_group_size=50_000)
+    assert os.path.getsize(path) > limit
+    small = {"memory_limit": f"{limit}B", "threads": 1, "temp_directory": ""}
+    with duckdb.connect(config=small) as connection:
+        with pytest.raises(duckdb.OutOfMemoryException):
+            connection.sql(f"create table held as select * from read_parquet('{path}')")
+        counts = OutcomeCounts.from_frame(
+            connection.read_parquet(path),
+            y_true="y",
+            y_pred="p",
+            sensitive_features=["race", "old"],
+            sample_weight="weight",
+        )
+    expected = OutcomeCounts.from_arrays(
+        table["y"],
+        table["p"],
+        sensitive_features={"race": table["race"], "old": table["old"]},
+        sample_weight=table["weight"],
+    )
+    np.testing.assert_array_equal(counts.rows, expected.rows)
+    np.testing.assert_allclose(counts.counts, expected.counts)
 
 
 FRAMES = {
