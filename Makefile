@@ -20,10 +20,11 @@ help:
 	@echo "make bench        run the benchmarks"
 	@echo "make clean        remove the environments and what was built"
 
+# Two processes, in the demo and in the tests: one thread each, or they wait for each
+# other.
 demo: $(VENV)/.tests
-	$(RUN) doc/examples/plot_adult_tradeoff.py demo_output/adult_tradeoff.png
+	OMP_NUM_THREADS=1 $(RUN) doc/examples/plot_adult_tradeoff.py demo_output/adult_tradeoff.png
 
-# Two processes: one thread each, or they wait for each other.
 test: $(VENV)/.tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2
 

@@ -30,7 +30,7 @@ from fairsk.metrics import demographic_parity_difference, get_scorer
 from fairsk.model_selection import FairStratifiedKFold, best_within
 
 LIMIT = 0.05
-WEIGHTS = [0, 0.125, 0.25, 0.375, 0.5, 1, 2, 4]
+WEIGHTS = [0, 0.1, 0.2, 0.3, 0.4, 0.6, 1, 2]
 
 # %%
 # The data
