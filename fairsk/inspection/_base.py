@@ -8,7 +8,7 @@ from fairsk.metrics._inputs import code_outcomes, positive_index
 
 
 def import_pyplot(owner):
-    """matplotlib.pyplot, or an error that says what to install."""
+    """Pyplot of matplotlib, or an error that says what to install."""
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:

@@ -62,7 +62,7 @@ class FairSMOTE(GroupAwareSampler):
 
     See Also
     --------
-    GroupSampler : imbalanced-learn's samplers within cells.
+    GroupSampler : Samplers of imbalanced-learn within cells.
     GroupMixup : Makes rows between groups.
 
     Notes
