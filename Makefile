@@ -25,10 +25,10 @@ help:
 demo: $(VENV)/.tests
 	OMP_NUM_THREADS=1 $(RUN) doc/examples/plot_adult_tradeoff.py demo_output/adult_tradeoff.png
 
-test: $(VENV)/.tests
+test: $(VENV)/.tests $(VENV)/.benchmarks
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2
 
-test-slow: $(VENV)/.tests
+test-slow: $(VENV)/.tests $(VENV)/.benchmarks
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m slow
 
 test-oldest: $(OLDEST)/.tests
