@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
+from fairsk.metrics._resampling import sort_last_axis
 from fairsk.utils._frames import make_table
 
 
@@ -66,7 +67,7 @@ n_columns)
 
 def nan_quantile(draws, probability):
     """Quantile along the last axis over what is defined; `draws` is sorted in place."""
-    draws.sort(axis=-1)
+    sort_last_axis(draws)
     return _sorted_quantile(draws, probability)
 
 
@@ -85,7 +86,7 @@ def percentile(draws, level):
     low, high : ndarray of shape (...)
         NaN where no replicate is defined.
     """
-    draws.sort(axis=-1)
+    sort_last_axis(draws)
     tail = (1 - level) / 2
     return tuple(_sorted_quantile(draws, q) for q in (tail, 1 - tail))
 
@@ -112,7 +113,7 @@ def bca(draws, estimate, acceleration, level):
     n_defined = (~np.isnan(draws)).sum(-1)
     below = (draws < estimate[..., None]).sum(-1)
     ties = (draws == estimate[..., None]).sum(-1)
-    draws.sort(axis=-1)
+    sort_last_axis(draws)
     share = (below + ties / 2) / np.maximum(n_defined, 1)
     edge = 1 / (np.maximum(n_defined, 1) + 1)
     bias = ndtri(np.clip(share, edge, 1 - edge))

@@ -10,6 +10,10 @@ from sklearn.utils import check_random_state
 # Replicates times cells in memory at once. Blocks do not depend on the number of
 # threads, so neither do the draws.
 _BLOCK = 1 << 18
+# From so many rows on their number may vary between replicates.
+_FREE_TOTAL = 10_000
+# From this mean on a Poisson draw is a normal one, transformed.
+_LARGE_MEAN = 1000
 # numpy's hypergeometric draws stop here.
 _LARGEST_URN = 10**9
 
@@ -52,13 +56,35 @@ def in_blocks(draw, n_resamples, n_cells, random_state):
     return tuple(np.concatenate(parts, axis=-1) for parts in zip(*blocks))
 
 
+def sort_last_axis(draws):
+    """Sort a contiguous array in place along its last axis, on threads if it is large.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (..., n_resamples)
+        Replicates.
+    """
+    rows = draws.reshape(-1, draws.shape[-1])
+    if draws.size < _BLOCK or not np.shares_memory(rows, draws):
+        draws.sort(axis=-1)
+        return
+    parts = np.array_split(rows, os.cpu_count())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda part: part.sort(axis=-1), parts))
+
+
 def bootstrap_cells(statistic, counts, rows, squares, n_resamples, random_state):
     """Bootstrap of the rows of a table of counts.
 
-    Resampling n rows with replacement gives a multinomial draw of the cells. Where rows
-    have weights, a cell with m of the drawn rows has a sum of m draws of its weights;
-    that sum is drawn from the gamma distribution of the same mean and variance, which
-    is exact where the weights in the cell are equal.
+    Resampling n rows with replacement gives a multinomial draw of the cells. From
+    10,000 rows on, independent Poisson draws stand in, in half the time. Given their
+    total T they are multinomial, too. So for statistics of the proportions of the cells
+    they resample T rather than n rows, T having the mean n, which changes a standard
+    error by a share of 1/n.
+
+    Where rows have weights, a cell with m of the drawn rows has a sum of m draws of its
+    weights; that sum is drawn from the gamma distribution of the same mean and
+    variance, which is exact where the weights in the cell are equal.
 
     Parameters
     ----------
@@ -89,16 +115,48 @@ def bootstrap_cells(statistic, counts, rows, squares, n_resamples, random_state)
     weighted = counts is not rows
 
     def draw(generator, size):
-        drawn = generator.multinomial(n, shares, size=size)
+        if n >= _FREE_TOTAL:
+            drawn = _poisson(generator, n_rows, size)
+        else:
+            drawn = generator.multinomial(n, shares, size=size).T
+            drawn = drawn.astype(float, order="C")
         if weighted:
-            drawn = _compound(generator, drawn.astype(float), mean, variance)
+            drawn = _compound(generator, drawn, mean[:, None], variance[:, None])
         if len(filled) < counts.size:
-            tables = np.zeros((size, counts.size), dtype=drawn.dtype)
-            tables[:, filled] = drawn
+            tables = np.zeros((counts.size, size))
+            tables[filled] = drawn
             drawn = tables
-        return statistic(drawn.reshape(size, *counts.shape))
+        # The replicates come first, but stay next to each other in memory.
+        return statistic(np.moveaxis(drawn.reshape(*counts.shape, size), -1, 0))
 
     return in_blocks(draw, n_resamples, len(filled), random_state)
+
+
+def _poisson(generator, means, size):
+    """Poisson draws, one row for each mean, as floats."""
+    drawn = np.empty((len(means), size))
+    large = means >= _LARGE_MEAN
+    drawn[~large] = generator.poisson(means[~large, None], size=((~large).sum(), size))
+    if large.any():
+        drawn[large] = _poisson_of_normal(
+            generator.standard_normal((large.sum(), size)), means[large, None]
+        )
+    return drawn
+
+
+def _poisson_of_normal(z, mean):
+    """Poisson quantile at the normal one, Giles (2016), algorithm 955, equation 6.
+
+    Its terms up to the order of 1 / sqrt(mean): the next one moves a draw in a thousand
+    by 1 where the mean is 1,000, and fewer above.
+    """
+    root = np.sqrt(mean)
+    quantile = z * (-1 / (72 * root))
+    for coefficient in (1 / 6, root - 1 / (36 * root)):
+        quantile += coefficient
+        quantile *= z
+    quantile += mean + 1 / 3
+    return np.floor(quantile, out=quantile)
 
 
 def _moments(n_rows, totals, squared):
@@ -219,6 +277,6 @@ def _share_out(generator, column, n_rows, total, squared):
     if not n_rows:
         return column
     mean, variance = _moments(*np.array([[n_rows], [total], [squared]], dtype=float))
-    drawn = _compound(generator, column, mean[0], variance[0])
+    drawn = _compound(generator, column, mean, variance)
     sums = drawn.sum(0)
     return drawn * (total / np.where(sums > 0, sums, 1.0))
