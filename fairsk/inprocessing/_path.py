@@ -50,6 +50,7 @@ class FairPathCV(BaseFairNetClassifier):
         "cv": ["cv_object"],
         "scoring": [str, callable, list, tuple, dict, None],
         "refit": [str, callable, None],
+        "refit_path": ["boolean"],
         "optimizer": [StrOptions({"adam", "adamw", "sgd"})],
     }
     for _name in _NOT_IN_A_PATH:
@@ -99,7 +100,9 @@ class FairPathCV(BaseFairNetClassifier):
         ]
         if any(weights > 0):
             self._warn_undefined(datasets[-1])
-        *folds, self.estimators_ = self._train_path(datasets, weights, seed, device)
+        at_once = datasets if self.refit_path else datasets[:-1]
+        trained = self._train_path(at_once, weights, seed, device)
+        folds = trained[: len(splits)]
         # A frame as it came, since a network that knows its columns asks for them.
         X = X_raw if hasattr(X_raw, "columns") else X
         data = (X, y, _columns(groups), sample_weight)
@@ -108,6 +111,14 @@ class FairPathCV(BaseFairNetClassifier):
             for members, (_, test) in zip(folds, splits)
         ]
         self._choose(weights, scorers, scores)
+        if self.refit_path:
+            self.estimators_ = trained[-1]
+            self.best_estimator_ = self.estimators_[self.best_index_]
+        else:
+            chosen = weights[[self.best_index_]]
+            last = self._train_path(datasets[-1:], chosen, seed, device)
+            self.best_estimator_ = last[0][0]
+        self.net_ = self.best_estimator_.net_
         return self
 
     def predict_path(self, X):
@@ -138,7 +149,13 @@ class FairPathCV(BaseFairNetClassifier):
         y_score : ndarray of shape (n_weights, n_samples, n_classes)
             Probabilities, in the order of `fairness_weights_` and `classes_`.
         """
-        check_is_fitted(self, "estimators_")
+        check_is_fitted(self, "net_")
+        if not self.refit_path:
+            raise ValueError(
+                f"{type(self).__name__} needs a network of each weight that was "
+                "trained on all samples. Got refit_path=False, which trains that of "
+                "the chosen weight alone. Set refit_path=True."
+            )
         return np.stack([member.predict_proba(X) for member in self.estimators_])
 
     def _check_weights(self):
@@ -204,7 +221,7 @@ class FairPathCV(BaseFairNetClassifier):
     def _member(self, fairness_weight):
         """The estimator that trains one member alone."""
         params = self.get_params(deep=False)
-        own = {"fairness_weights", "cv", "scoring", "refit"}
+        own = {"fairness_weights", "cv", "scoring", "refit", "refit_path"}
         shared = {name: value for name, value in params.items() if name not in own}
         member = self._member_class(fairness_weight=float(fairness_weight), **shared)
         member.classes_ = self.classes_
@@ -358,8 +375,6 @@ class FairPathCV(BaseFairNetClassifier):
         self.frontier_ = _frontier(results, list(scorers))
         self.best_index_ = self._best_index(results, list(scorers))
         self.fairness_weight_ = float(weights[self.best_index_])
-        self.best_estimator_ = self.estimators_[self.best_index_]
-        self.net_ = self.best_estimator_.net_
 
     def _best_index(self, results, names):
         if callable(self.refit):

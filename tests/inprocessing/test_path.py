@@ -243,6 +243,20 @@ def test_gap_falls_along_the_path_and_the_rule_chooses(data):
     np.testing.assert_array_equal(path.predict(X), chosen)
 
 
+def test_without_the_path_the_chosen_network_is_the_same(data):
+    X, y, groups = data
+    path = FairMLPClassifierCV(WEIGHTS, cv=2, **EXACT)
+    path.fit(X, y, sensitive_features=groups)
+    alone = clone(path).set_params(refit_path=False)
+    alone.fit(X, y, sensitive_features=groups)
+    assert alone.fairness_weight_ == path.fairness_weight_
+    np.testing.assert_allclose(
+        alone.predict_proba(X), path.predict_proba(X), atol=1e-10
+    )
+    with pytest.raises(ValueError, match="refit_path=True"):
+        alone.predict_path(X)
+
+
 def test_frontier_has_the_rows_that_nothing_beats(data):
     X, y, groups = data
     path = FairMLPClassifierCV(6, **EXACT, cv=2).fit(X, y, sensitive_features=groups)
