@@ -494,6 +494,8 @@ def _disparity(fitted, data, groups):
         group_origin = getattr(fitted, "group_indices_", origin)
         codes = data.codes[np.where(origin < 0, group_origin, origin)]
         return np.ptp(_means(np.asarray(y, dtype=float), codes))
+    if getattr(fitted, "_promises_calibration", False):
+        return _calibration_gap(fitted, data, groups)
     if is_classifier(fitted):
         predicted = _respond(fitted, data.X, groups, "predict").astype(int)
         counts = group_counts(data.codes, data.y, predicted, n_groups=2, n_classes=2)
@@ -510,6 +512,14 @@ def _disparity(fitted, data, groups):
     spread = response.std(axis=0)
     gaps = np.ptp(_means(response, data.codes), axis=0)
     return np.divide(gaps, spread, out=np.zeros_like(gaps), where=spread > 1e-9).max()
+
+
+def _calibration_gap(fitted, data, groups):
+    """Mean of how far the groups are from calibration at each level, by mass."""
+    probability = _respond(fitted, data.X, groups, "predict_proba")[:, 1]
+    cells = 5 * data.codes + np.minimum(5 * probability, 4).astype(int)
+    residual = np.bincount(cells, data.y - probability)
+    return np.abs(residual).sum() / len(data.y)
 
 
 def _means(values, codes):
