@@ -3,6 +3,7 @@
 import time
 import tracemalloc
 import warnings
+from functools import partial
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
@@ -48,9 +49,13 @@ def _run(n_rows, context):
         encoder = make_encoder()
         data = join_parts(train, validation)
         X, X_test = encoder.fit_transform(data.X), encoder.transform(test.X)
-        cases = {"fairsk": _fit_fairsk}
+        cases, tolerance = {}, TOLERANCE
         if "fairlearn" in context.peers:
             cases["fairlearn"] = _fit_fairlearn
+            # Ask for what fairlearn reaches, so that accuracies compare.
+            reached = _measure(_fit_fairlearn, X, data, X_test, test, fairness)
+            tolerance = min(reached["train gap"], TOLERANCE)
+        cases["fairsk"] = partial(_fit_fairsk, tolerance=tolerance)
         found = {name: [] for name in cases}
         for _ in range(1 if context.quick else 3):
             for name, fit in cases.items():
@@ -104,9 +109,9 @@ def _gap(part, proba, fairness):
     return float(get_definition(fairness).disparity(counts))
 
 
-def _fit_fairsk(X, y, group, fairness):
+def _fit_fairsk(X, y, group, fairness, tolerance):
     model = ExponentiatedGradientClassifier(
-        Timed(max_iter=1000), fairness=fairness, tolerance=TOLERANCE
+        Timed(max_iter=1000), fairness=fairness, tolerance=tolerance
     ).fit(X, y, sensitive_features=group)
     return model.predict_proba, model.n_iter_
 
@@ -220,6 +225,7 @@ ENTRY = Entry(
             at_most=0.5,
         ),
     ),
-    notes="fairlearn is asked for half the tolerance, since it bounds the distance to "
-    "the overall rate. Rates and accuracy are those of the mixture, in expectation.",
+    notes="fairlearn is asked for half of 0.02, since it bounds the distance to the "
+    "overall rate; fairsk for the difference that fairlearn then reaches, 0.02 at most. "
+    "Rates and accuracy are those of the mixture, in expectation.",
 )

@@ -366,7 +366,8 @@ class ConceptEraser(LinearEraser):
     Notes
     -----
     The guarantee is about linear models, on the data of `fit`: a network may well find
-    the group again. Let :class:`ConceptProbe` say.
+    the group again, and so may a linear model on a part of the rows, if few rows of
+    great leverage are what makes the covariance vanish. Let :class:`ConceptProbe` say.
 
     Columns that do not vary, or of which nothing but rounding residue is left, become
     exactly constant. Otherwise a scaler behind this step would blow the residue up, and

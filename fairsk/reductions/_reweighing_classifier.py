@@ -12,7 +12,7 @@ from fairsk.reductions._base import (
 )
 from fairsk.reductions._learner import fit_weighted, require_weights
 from fairsk.reductions._weights import cell_weights
-from fairsk.utils._cells import WEIGHT_TARGETS, cell_codes
+from fairsk.utils._cells import WEIGHT_TARGETS, take_cells
 from fairsk.utils._factorize import factorize
 from fairsk.utils._sklearn import (
     HasMethods,
@@ -123,11 +123,10 @@ class ReweighingClassifier(
         weight = _check_sample_weight(sample_weight, X)
         groups = self._check_groups(X, sensitive_features)
         self.classes_, y_codes = factorize(y)
-        cells = cell_codes(groups.codes, y_codes, groups.n_groups, len(self.classes_))
         self.cell_weight_ = cell_weights(
-            cells, groups, self.classes_, self.strategy, weight
+            groups, y_codes, self.classes_, self.strategy, weight
         )
-        weight = weight * self.cell_weight_.ravel()[cells]
+        weight = weight * take_cells(self.cell_weight_, groups.codes, y_codes)
         self.estimator_ = fit_weighted(clone(self.estimator), X, y, weight)
         return self
 

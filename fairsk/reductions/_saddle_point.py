@@ -1,10 +1,14 @@
 """The game between a learner and the multipliers of its constraints."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linprog
 
+# The first bound on the multipliers. It grows only if the constraints need more, since
+# large multipliers make hard problems for the learner.
+_FIRST_CAP = 2.0
 # Share of the best multipliers so far in the next ones; the linear programme has the
 # rest. Its prices alone jump from corner to corner while it knows few hypotheses.
 _SMOOTHING = 0.6
@@ -36,6 +40,13 @@ class Constraints:
     bounds: np.ndarray
     free_cost: np.ndarray
     start: np.ndarray
+
+
+class _Mixture(NamedTuple):
+    weights: np.ndarray
+    prices: np.ndarray
+    upper: float
+    excess: float
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,7 @@ def find_saddle_point(respond, constraints, *, max_iter, tol, penalty):
     """
     objectives, values = [], []
     multipliers = centre = constraints.start
-    lower, at_prices = -np.inf, False
+    lower, at_prices, cap = -np.inf, False, min(_FIRST_CAP, penalty)
     for _ in range(max_iter):
         known = _lagrangian(objectives, values, constraints, multipliers)
         objective, value = respond(multipliers @ constraints.on_values)
@@ -101,15 +112,24 @@ def find_saddle_point(respond, constraints, *, max_iter, tol, penalty):
         bound = _lagrangian(objectives, values, constraints, multipliers)
         if bound > lower:
             lower, centre = bound, multipliers
-        mixture = _solve_mixture(objectives, values, constraints, penalty)
-        weights, prices, upper, excess = mixture
-        if upper - lower <= tol or (at_prices and bound >= known - 1e-12):
-            break
+        no_news = bound >= known - 1e-12
+        mixture = _solve_mixture(objectives, values, constraints, cap)
+        while mixture.upper - lower <= tol or (at_prices and no_news):
+            if mixture.excess <= 1e-9 or cap >= penalty:
+                return _saddle_point(mixture, centre, lower)
+            cap, no_news = min(4 * cap, penalty), False
+            mixture = _solve_mixture(objectives, values, constraints, cap)
         # An answer that is no news means the smoothing held the prices back too much.
-        at_prices = bound >= known - 1e-12
+        at_prices = no_news
         step = 1.0 if at_prices else 1.0 - _SMOOTHING
-        multipliers = centre + step * (prices - centre)
-    return SaddlePoint(weights, centre, upper, max(upper - lower, 0.0), excess)
+        multipliers = centre + step * (mixture.prices - centre)
+    mixture = _solve_mixture(objectives, values, constraints, penalty)
+    return _saddle_point(mixture, centre, lower)
+
+
+def _saddle_point(mixture, multipliers, lower):
+    gap = max(mixture.upper - lower, 0.0)
+    return SaddlePoint(mixture.weights, multipliers, mixture.upper, gap, mixture.excess)
 
 
 def _lagrangian(objectives, values, constraints, multipliers):
@@ -121,7 +141,7 @@ def _lagrangian(objectives, values, constraints, multipliers):
 
 
 def _solve_mixture(objectives, values, constraints, penalty):
-    """Weights, prices, objective and excess of the best mixture."""
+    """The best mixture of the hypotheses."""
     n_mixed, n_free = len(objectives), len(constraints.free_cost)
     n_constraints = len(constraints.bounds)
     rows = np.hstack(
@@ -147,4 +167,4 @@ def _solve_mixture(objectives, values, constraints, penalty):
         )
     weights = np.where(result.x[:n_mixed] > 1e-9, result.x[:n_mixed], 0.0)
     prices = np.maximum(-result.ineqlin.marginals, 0.0)
-    return weights / weights.sum(), prices, result.fun, result.x[-1]
+    return _Mixture(weights / weights.sum(), prices, result.fun, result.x[-1])

@@ -3,8 +3,9 @@
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
+from fairsk.definitions import group_counts
 from fairsk.groups import Groups
-from fairsk.utils._cells import WEIGHT_TARGETS, cell_codes, warn_empty_cells
+from fairsk.utils._cells import WEIGHT_TARGETS, take_cells, warn_empty_cells
 from fairsk.utils._factorize import factorize
 
 
@@ -71,21 +72,20 @@ def compute_fairness_weight(
         )
     if sample_weight is not None:
         sample_weight = column_or_1d(sample_weight)
-    cells = cell_codes(groups.codes, y_codes, groups.n_groups, len(classes))
-    table = cell_weights(cells, groups, classes, strategy, sample_weight)
-    weight = np.take(table, cells)
+    table = cell_weights(groups, y_codes, classes, strategy, sample_weight)
+    weight = take_cells(table, groups.codes, y_codes)
     return weight if sample_weight is None else weight * sample_weight
 
 
-def cell_weights(cells, groups, classes, strategy, sample_weight=None):
+def cell_weights(groups, y_codes, classes, strategy, sample_weight=None):
     """Weight of each cell of the (group, class) table, 0 where it is empty.
 
     Parameters
     ----------
-    cells : int ndarray of shape (n_samples,)
-        Cell of each sample.
     groups : Groups
         The groups.
+    y_codes : int ndarray of shape (n_samples,)
+        Label of each sample.
     classes : sequence
         The labels.
     strategy : str
@@ -99,8 +99,15 @@ def cell_weights(cells, groups, classes, strategy, sample_weight=None):
         The weights.
     """
     shape = (groups.n_groups, len(classes))
-    mass = np.bincount(cells, sample_weight, minlength=shape[0] * shape[1])
-    mass = mass.reshape(shape).astype(float)
+    counts = group_counts(
+        groups.codes,
+        y_codes,
+        y_codes,
+        n_groups=shape[0],
+        n_classes=shape[1],
+        sample_weight=sample_weight,
+    )
+    mass = np.diagonal(counts, axis1=1, axis2=2).astype(float)
     warn_empty_cells(mass, groups.labels, classes, "Fairness weighting")
     return np.divide(
         WEIGHT_TARGETS[strategy](mass), mass, out=np.zeros(shape), where=mass > 0

@@ -6,6 +6,8 @@ import numpy as np
 
 from fairsk.utils._factorize import small_codes
 
+_BLOCK = 1 << 15
+
 
 class EmptyCellWarning(UserWarning):
     """A group has no sample of some label, so its cell cannot be weighted."""
@@ -29,6 +31,30 @@ def cell_codes(group_codes, y_codes, n_groups, n_classes):
     codes = small_codes(group_codes, n_groups * n_classes) * n_classes
     codes += y_codes.astype(codes.dtype, copy=False)
     return codes
+
+
+def take_cells(table, group_codes, y_codes):
+    """Entry of a (group, class) table for each row.
+
+    Parameters
+    ----------
+    table : ndarray of shape (n_groups, n_classes)
+        The table.
+    group_codes, y_codes : int ndarray of shape (n_samples,)
+        Group and class of each row.
+
+    Returns
+    -------
+    entries : ndarray of shape (n_samples,)
+        The entries.
+    """
+    entries = np.empty(len(y_codes), dtype=table.dtype)
+    # Block by block, the wide indices that numpy makes of codes stay in the cache.
+    for start in range(0, len(y_codes), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        cells = cell_codes(group_codes[rows], y_codes[rows], *table.shape)
+        entries[rows] = table.ravel()[cells]
+    return entries
 
 
 def independent(mass):
