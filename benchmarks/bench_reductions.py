@@ -226,6 +226,6 @@ ENTRY = Entry(
         ),
     ),
     notes="fairlearn is asked for half of 0.02, since it bounds the distance to the "
-    "overall rate; fairsk for the difference that fairlearn then reaches, 0.02 at most. "
-    "Rates and accuracy are those of the mixture, in expectation.",
+    "overall rate; fairsk for the difference that fairlearn then reaches, at most 0.02."
+    " Rates and accuracy are those of the mixture, in expectation.",
 )

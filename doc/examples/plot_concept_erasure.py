@@ -84,11 +84,10 @@ table.round(3)
 
 # %%
 # On the rows it was fitted to, the promise of ConceptEraser holds exactly, and it moves
-# the samples least. On folds it does not: among husbands and wives there are a few whose
-# sex is recorded otherwise, and it is these rows that balance the covariance of all.
-# Where they are not in the fold, a new probe reads the relationship again, and a network
-# hardly notices that anything was erased. A linear eraser is a promise about linear
-# models on these data; where a column says the group outright, drop it first.
+# the samples least. On folds it does not: the covariance vanishes over all rows, not
+# over each part of them, and columns that nearly say the group give a new probe much to
+# read. A network hardly notices that anything was erased. A linear eraser is a promise
+# about linear models on these data; a column that says the group is better dropped.
 import matplotlib.pyplot as plt
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
