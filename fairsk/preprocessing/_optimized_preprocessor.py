@@ -172,9 +172,13 @@ class OptimizedPreprocessor(
         self.cells_ = np.column_stack(
             [np.bincount(cells, weight * column) / total for column in features.T]
         )
-        self.map_, self.total_variation_ = _solve_map(
-            mass, self._distortion(), self.tolerance, self.max_distortion
+        # Of several solutions the solver's depends on the order of the groups: one that
+        # has nothing to do with their names.
+        order = np.lexsort(mass.reshape(groups.n_groups, -1).T)
+        in_order, self.total_variation_ = _solve_map(
+            mass[order], self._distortion(), self.tolerance, self.max_distortion
         )
+        self.map_ = in_order[np.argsort(order)]
         self._label_share = _normalise(mass, axis=2)
         return self
 
