@@ -9,8 +9,6 @@ import sys
 
 import numpy as np
 
-from fairsk.utils._sklearn import _convert_to_numpy
-
 
 def is_torch(array):
     """Whether `array` is a torch tensor."""
@@ -27,9 +25,18 @@ def as_numpy(array):
     if is_torch(array):
         return array.detach().cpu().numpy()
     if hasattr(array, "__array_namespace__") and not isinstance(array, np.ndarray):
-        # Arrays of a device do not become numpy's unasked.
-        return _convert_to_numpy(array, array.__array_namespace__())
+        array = _to_host(array)
     return np.asarray(array)
+
+
+def _to_host(array):
+    """An array of the array API in host memory; a device does not give it unasked."""
+    if hasattr(array, "get"):  # as CuPy spells it
+        return array.get()
+    namespace_info = getattr(array.__array_namespace__(), "__array_namespace_info__", 0)
+    if namespace_info and hasattr(array, "to_device"):
+        return array.to_device(namespace_info().default_device())
+    return array
 
 
 def as_float(array):

@@ -7,7 +7,6 @@ releases; a new release is supported by mending this file.
 from sklearn.base import _fit_context
 from sklearn.metrics._scorer import _BaseScorer, _cached_call
 from sklearn.pipeline import _name_estimators
-from sklearn.utils._array_api import _convert_to_numpy
 from sklearn.utils._param_validation import (
     HasMethods,
     Hidden,
@@ -34,7 +33,6 @@ __all__ = [
     "_cached_call",
     "_check_feature_names_in",
     "_check_sample_weight",
-    "_convert_to_numpy",
     "_fit_context",
     "_name_estimators",
     "_num_samples",

@@ -1,6 +1,7 @@
 """Intervals and noise floors against rows, closed forms and scipy."""
 
 import warnings
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from fairsk.metrics import GroupMetrics, OutcomeCounts, group_metrics
 from fairsk.metrics._intervals import newcombe, wilson
 from fairsk.metrics._resampling import _poisson_of_normal
 
+# scipy renamed it in 1.15.
+SEED = {"rng" if "rng" in signature(stats.bootstrap).parameters else "random_state": 0}
 METRICS = ["selection_rate", "true_positive_rate", "positive_predictive_value"]
 
 
@@ -110,7 +113,7 @@ def test_bootstrap_of_a_rate_equals_scipy(method):
         np.mean,
         method=method,
         n_resamples=50_000,
-        rng=0,
+        **SEED,
     ).confidence_interval
     np.testing.assert_allclose(interval.low_values.item(), expected.low, atol=0.004)
     np.testing.assert_allclose(interval.high_values.item(), expected.high, atol=0.004)
@@ -268,7 +271,7 @@ def test_row_metrics_have_the_interval_of_a_stratified_bootstrap():
     for g in (0, 1):
         errors = abs(y_true - y_pred)[group == g]
         expected = stats.bootstrap(
-            (errors,), np.mean, method="percentile", n_resamples=9999, rng=0
+            (errors,), np.mean, method="percentile", n_resamples=9999, **SEED
         ).confidence_interval
         ends = interval.low_values[0, :, g], interval.high_values[0, :, g]
         np.testing.assert_allclose(ends[0], expected.low, atol=0.02)

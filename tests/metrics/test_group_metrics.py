@@ -438,7 +438,13 @@ def test_tensors_give_the_report_of_arrays():
     np.testing.assert_allclose(result.values, expected.values)
 
 
-@pytest.mark.parametrize("device", ["CPU_DEVICE", "device1"])
+# To leave a device, array-api-strict needs numpy 2.
+DEVICES = ["CPU_DEVICE"] + ["device1"] * (
+    np.lib.NumpyVersion(np.__version__) >= "2.0.0"
+)
+
+
+@pytest.mark.parametrize("device", DEVICES)
 def test_arrays_of_the_array_api_give_the_report_of_numpy(device):
     xp = pytest.importorskip("array_api_strict")
     data, device = table(10), xp.Device(device)
