@@ -1,15 +1,27 @@
 """Post-processing: meta-estimators that decide fairly from a model's scores."""
 
+from fairsk.postprocessing._certificate import Certificate
+from fairsk.postprocessing._fixed_threshold import FixedThresholdClassifier
 from fairsk.postprocessing._multicalibrated_classifier import (
     MulticalibratedClassifier,
 )
+from fairsk.postprocessing._programme import Objective
+from fairsk.postprocessing._reject_option import RejectOptionClassifier
 from fairsk.postprocessing._threshold_optimizer import (
     RareGroupWarning,
     ThresholdOptimizer,
 )
+from fairsk.postprocessing._wasserstein_barycenter import (
+    WassersteinBarycenterRegressor,
+)
 
 __all__ = [
+    "Certificate",
+    "FixedThresholdClassifier",
     "MulticalibratedClassifier",
+    "Objective",
     "RareGroupWarning",
+    "RejectOptionClassifier",
     "ThresholdOptimizer",
+    "WassersteinBarycenterRegressor",
 ]

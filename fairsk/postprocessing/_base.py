@@ -1,5 +1,6 @@
 """What post-processors share: scores that the base model did not see in training."""
 
+from dataclasses import dataclass
 from inspect import signature
 from numbers import Integral, Real
 
@@ -104,8 +105,8 @@ class BasePostprocessor(
             sample_weight = _check_sample_weight(
                 sample_weight, X, ensure_non_negative=True
             )
-        params["sample_weight"] = sample_weight
-        rows, y_score = self._unseen_scores(X, y, positive, groups, params)
+        deal = Deal.of(X, positive, groups, sample_weight, self.draw_seed_ + 1)
+        rows, y_score = self._unseen_scores(X, y, deal, params)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
@@ -228,81 +229,54 @@ class BasePostprocessor(
             )
         return (labels == self.pos_label_)[codes]
 
-    def _unseen_scores(self, X, y, positive, groups, params):
+    def _unseen_scores(self, X, y, deal, params):
         """Rows and scores, by models that were not trained on them."""
         if isinstance(self.cv, str):
             return None, self._respond(self.estimator_, X, params["respond"])
         rows, scores = [], []
-        for train, test in self._splits(X, y, positive, groups, params):
+        for train, test in self._splits(X, y, deal, params):
             train, test = _as_rows(train), _as_rows(test)
-            model = clone(self.estimator).fit(
-                _safe_indexing(X, train),
-                _safe_indexing(y, train),
-                **_take_all(params["fit"], train),
-            )
+            model = self._fit_rows(X, y, train, params)
             if self.estimator_ is None:
                 self.estimator_ = model
             rows.append(test)
-            respond = _take_all(params["respond"], test)
-            scores.append(self._respond(model, _safe_indexing(X, test), respond))
+            scores.append(self._respond_rows(model, X, test, params))
         return np.concatenate(rows), np.concatenate(scores)
 
-    def _splits(self, X, y, positive, groups, params):
-        if isinstance(self.cv, Integral) or self._is_held_out:
-            weight = params["sample_weight"]
-            # A row of weight 0 is no row: it takes no place in a fold.
-            kept = np.arange(len(positive)) if weight is None else weight.nonzero()[0]
-            deal = self._held_out if self._is_held_out else self._folds
-            fold = np.full(len(positive), -1)
-            fold[kept] = deal(
-                _safe_indexing(X, kept), positive[kept], groups.take(kept)
-            )
-            tests = [1] if self._is_held_out else np.unique(fold[kept])
-            return [(fold != k, fold == k) for k in tests]
+    def _fit_rows(self, X, y, rows, params):
+        return clone(self.estimator).fit(
+            _safe_indexing(X, rows),
+            _safe_indexing(y, rows),
+            **_take_all(params["fit"], rows),
+        )
+
+    def _respond_rows(self, model, X, rows, params):
+        respond = _take_all(params["respond"], rows)
+        return self._respond(model, _safe_indexing(X, rows), respond)
+
+    def _splits(self, X, y, deal, params):
+        if isinstance(self.cv, Integral):
+            fold = deal.folds(self.cv)
+            return [(fold != k, fold == k) for k in np.unique(fold)]
+        if self._is_held_out:
+            held_out = deal.share(self.cv)
+            return [(~held_out, held_out)]
         return check_cv(self.cv, y, classifier=True).split(X, y, **params["split"])
-
-    def _dealt(self, X, positive, groups):
-        """Rows by label x group, within it by a hash of what they hold.
-
-        So the order of the data does not matter, and copies of a row stay together.
-        """
-        draws = row_draws(X, self.draw_seed_ + 1)
-        cells = groups.codes.astype(np.intp) * 2 + positive
-        # Cells go by what they hold, so that what groups are called changes nothing.
-        first = np.full(2 * groups.n_groups, np.inf)
-        np.minimum.at(first, cells, draws)
-        cells = np.argsort(np.argsort(first))[cells]
-        order = np.lexsort((draws, cells))
-        return order, cells[order], draws[order]
-
-    def _folds(self, X, positive, groups):
-        order, cells, draws = self._dealt(X, positive, groups)
-        new = (np.diff(draws, prepend=-1.0) != 0) | (np.diff(cells, prepend=-1) != 0)
-        # A cell with too few distinct rows is dealt out row by row after all.
-        new |= np.bincount(cells, weights=new)[cells] < self.cv
-        folds = np.empty(len(order), dtype=np.intp)
-        folds[order] = np.cumsum(new) % self.cv
-        return folds
-
-    def _held_out(self, X, positive, groups):
-        order, cells, _ = self._dealt(X, positive, groups)
-        sizes = np.bincount(cells)
-        rank = np.arange(len(cells)) - np.append(0, np.cumsum(sizes))[cells]
-        held_out = np.empty(len(order), dtype=bool)
-        held_out[order] = rank < np.round(self.cv * sizes)[cells]
-        return held_out
 
     def _score(self, X, sensitive_features, method):
         """Scores of new rows by the fitted base model."""
         check_is_fitted(self, "estimator_")
-        if _routing_enabled():
-            given = {"sensitive_features": sensitive_features}
-            given = {k: v for k, v in given.items() if v is not None}
-            routed = process_routing(self, method, **given)
-            params = routed.estimator[self._response_name()]
-        else:
-            params = self._unrouted_response(sensitive_features)
+        params = self._response_params(sensitive_features, method)
         return self._respond(self.estimator_, X, params)
+
+    def _response_params(self, sensitive_features, method):
+        """Metadata for the response of the base model."""
+        if not _routing_enabled():
+            return self._unrouted_response(sensitive_features)
+        given = {"sensitive_features": sensitive_features}
+        given = {k: v for k, v in given.items() if v is not None}
+        routed = process_routing(self, method, **given)
+        return routed.estimator[self._response_name()]
 
     def get_metadata_routing(self):
         """Metadata that this estimator and its base model request.
@@ -331,6 +305,94 @@ class BasePostprocessor(
         tags.classifier_tags.multi_class = False
         tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
         return tags
+
+
+@dataclass(frozen=True, eq=False)
+class Deal:
+    """Rows by label x group, and within these by a hash of what they hold.
+
+    Dealt out in this order, neither the order of the data, nor the names of the groups,
+    nor weights instead of copies make a difference, and copies of a row stay together.
+
+    Parameters
+    ----------
+    order : int ndarray of shape (n_samples,)
+        The rows in this order.
+    cells : int ndarray of shape (n_samples,)
+        Label x group of each row, in this order.
+    draws : ndarray of shape (n_samples,)
+        Hash of each row, in this order.
+    weights : ndarray of shape (n_samples,)
+        Weight of each row, in this order.
+    """
+
+    order: np.ndarray
+    cells: np.ndarray
+    draws: np.ndarray
+    weights: np.ndarray
+
+    @classmethod
+    def of(cls, X, positive, groups, sample_weight, seed):
+        draws = row_draws(X, seed)
+        cells = groups.codes.astype(np.intp) * 2 + positive
+        order = np.lexsort((draws, cells))
+        weights = np.ones(len(order)) if sample_weight is None else sample_weight[order]
+        return cls(order, cells[order], draws[order], weights)
+
+    def take(self, rows):
+        """The deal of these rows alone, numbered from 0 in their order."""
+        position = np.full(len(self.order), -1)
+        position[rows] = np.arange(len(rows))
+        kept = position[self.order] >= 0
+        return Deal(
+            position[self.order][kept],
+            self.cells[kept],
+            self.draws[kept],
+            self.weights[kept],
+        )
+
+    def folds(self, n_folds):
+        """Fold of each row, balanced over cells."""
+        counted = self._new & (self.weights > 0)
+        # A cell with too few distinct rows is dealt out row by row after all.
+        counted |= np.bincount(self.cells, weights=counted)[self.cells] < n_folds
+        rank = np.cumsum(counted)
+        rank = rank - (rank - counted)[self._first]
+        # Cells start at folds of their own, or small cells would all fill the first.
+        lowest = np.where(counted, self.draws, 1.0)
+        lowest = np.minimum.reduceat(lowest, np.unique(self._first))
+        start = np.floor(lowest * n_folds)[self._cell_ranks]
+        folds = np.empty(len(self.order), dtype=np.intp)
+        folds[self.order] = (rank + start) % n_folds
+        return folds
+
+    def share(self, share):
+        """Whether each row is among a share of every cell."""
+        total = np.bincount(self.cells, weights=self.weights)[self.cells]
+        before = np.cumsum(self.weights) - self.weights
+        before = before - before[self._first]
+        before = before[np.flatnonzero(self._new)][np.cumsum(self._new) - 1]
+        taken = np.empty(len(self.order), dtype=bool)
+        taken[self.order] = before < share * total
+        return taken
+
+    @property
+    def _new(self):
+        """Whether a row is the first of its copies."""
+        return (np.diff(self.draws, prepend=-1.0) != 0) | self._new_cell
+
+    @property
+    def _new_cell(self):
+        return np.diff(self.cells, prepend=-1) != 0
+
+    @property
+    def _cell_ranks(self):
+        return np.cumsum(self._new_cell) - 1
+
+    @property
+    def _first(self):
+        """Position of the first row of the cell of each row."""
+        return np.flatnonzero(self._new_cell)[self._cell_ranks]
 
 
 def _as_rows(rows):

@@ -73,7 +73,8 @@ class Policy:
         for thresholds, weights in zip(self.thresholds.T, self.weights.T):
             above = y_score >= thresholds[group_codes]
             probability += above * weights[group_codes]
-        return np.minimum(probability, 1.0)
+        # Weights add up to 1 only up to rounding.
+        return np.where(probability > 1.0 - 1e-12, 1.0, probability)
 
     def decide(self, y_score, group_codes, X, seed):
         """Whether each sample is decided positive.

@@ -369,6 +369,19 @@ class Programme:
         return weights
 
     def _optimise(self, gains, integral=False):
+        # Several solutions may be best: which is found must not hang on group names.
+        order = sorted(
+            range(len(gains)), key=lambda g: tuple(self.points[g].counts[0].ravel())
+        )
+        ordered = replace(self, points=[self.points[g] for g in order])
+        weights, status = ordered._optimise_in_order(
+            [gains[g] for g in order], integral
+        )
+        if weights is not None:
+            weights = [weights[position] for position in np.argsort(order)]
+        return weights, status
+
+    def _optimise_in_order(self, gains, integral):
         sizes = [len(points) for points in self.points]
         rows = _Rows(sizes)
         rows.add_convexity()

@@ -1,14 +1,19 @@
 """ThresholdOptimizer: the best thresholds of each group within a tolerance."""
 
 import warnings
+from dataclasses import replace
+from functools import partial
 from numbers import Real
 
 import numpy as np
-from sklearn.utils import Bunch
+from sklearn.base import clone
+from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
-from fairsk.definitions import FairnessDefinition, get_definition
-from fairsk.postprocessing._base import BasePostprocessor
+from fairsk.definitions import FairnessDefinition, get_definition, group_counts
+from fairsk.postprocessing._base import BasePostprocessor, Deal
+from fairsk.postprocessing._blind import BlindRule
+from fairsk.postprocessing._certificate import certify
 from fairsk.postprocessing._hulls import Operating, sort_groups
 from fairsk.postprocessing._policy import Policy
 from fairsk.postprocessing._programme import (
@@ -20,7 +25,8 @@ from fairsk.postprocessing._programme import (
     read_bounds,
     read_limits,
 )
-from fairsk.utils._sklearn import Interval, StrOptions
+from fairsk.utils._draws import row_draws
+from fairsk.utils._sklearn import HasMethods, Interval, StrOptions, _num_samples
 
 # A group with fewer samples behind one of its rates is warned about.
 _RARE = 20
@@ -28,6 +34,10 @@ _RARE = 20
 _MAX_CURVE = 2000
 # Objective that `randomize="auto"` gives up for one threshold per group.
 _WORTH_MIXING = 1e-3
+# Folds of models that are no parameter of their own.
+_FOLDS = 5
+# Shares of the tolerance that a certificate is sought for.
+_N_CANDIDATES = 21
 
 
 class RareGroupWarning(UserWarning):
@@ -48,6 +58,9 @@ class ThresholdOptimizer(BasePostprocessor):
     thresholds in a group. It is exact: what thresholds can reach in a group is the
     convex hull of its ROC curve [1]_, on whose vertices the problem is a small linear
     programme. Thresholds are chosen on scores that the base model was not trained on.
+
+    With ``group_aware=False`` the threshold depends on the probability of each group
+    given X instead of the group [3]_.
 
     Parameters
     ----------
@@ -83,13 +96,26 @@ class ThresholdOptimizer(BasePostprocessor):
         "auto" takes the first that there is.
     group_by : str, int, list or callable, default=None
         Columns of X that hold the groups, where no `sensitive_features` are passed.
+    group_aware : bool, default=True
+        False decides without the group: the sensitive features are needed in `fit`
+        only. Thresholds then depend on how likely each group is given X.
+    group_estimator : classifier, default=None
+        Model of group and label given X for ``group_aware=False``, with calibrated
+        `predict_proba`; None takes a clone of `estimator`.
     unknown_group : {"error", "overall", "strictest"}, default="error"
         What to do at prediction with groups that are missing or that `fit` did not see:
         raise; use the best threshold for everybody within the rates of the groups; or
-        use the thresholds of the group that is selected least by them.
+        use the thresholds of the group that is selected least by them. Decisions that
+        are not group aware have no use for it.
     shrinkage : float, default=0.0
         Each group's rates are estimated as if so many samples, spread as everybody is,
         were added to it. Helps groups of some dozens of samples.
+    confidence : float, default=None
+        With this probability over the draw of the calibration rows, the true disparity
+        is within `tolerance`; `certificate_` says so. Needs rows that neither the base
+        model nor the thresholds saw: with a float `cv` the held-out share (thresholds
+        are chosen on the others, cross-fitted), with "prefit" half of the rows. Raises
+        where the rows are too few, and says how many would do.
     pos_label : object, default=None
         The positive class; None takes the second of `classes_`.
     random_state : int, RandomState instance or None, default=None
@@ -105,7 +131,7 @@ class ThresholdOptimizer(BasePostprocessor):
         Labels of the groups, in the order of all arrays below.
     thresholds_ : ndarray of shape (n_groups, n_thresholds)
         Thresholds of each group, one where nothing is mixed. Infinity is nobody, minus
-        infinity everybody.
+        infinity everybody. Only with ``group_aware=True``, as the next.
     threshold_weights_ : ndarray of shape (n_groups, n_thresholds)
         Probability with which each threshold is used.
     counts_ : ndarray of shape (n_groups, 2, 2)
@@ -120,6 +146,13 @@ class ThresholdOptimizer(BasePostprocessor):
     hulls_ : list of length n_groups
         What thresholds can reach: `thresholds` and `counts` of the vertices of each
         group's ROC hull.
+    certificate_ : Certificate
+        With `confidence`: what is certified (`statement`), the share of the tolerance
+        that thresholds were solved for (`solved_tolerance`), `p_value`, `n_test`, and
+        the `counts` of the test rows.
+    group_estimator_ : classifier
+        The fitted model of group and label, with ``group_aware=False``. Its classes are
+        ``2 * group + (label is positive)``.
     n_features_in_, feature_names_in_
         As the base model has them.
 
@@ -130,7 +163,14 @@ class ThresholdOptimizer(BasePostprocessor):
     Notes
     -----
     The tolerance holds exactly on the scores that the thresholds were chosen on. On new
-    data the disparity varies around it, and may be above it half of the time.
+    data the disparity varies around it, and may be above it half of the time. With
+    `confidence` it holds on new data by the following theorem: candidates for ever
+    larger shares of the tolerance are tested in turn on rows that they were chosen
+    without, and the last before the first failure is taken (fixed-sequence testing
+    [4]_). A candidate passes if for all rates and pairs of groups the exact
+    unconditional binomial test rejects a violation at level 1 - `confidence`; no level
+    is lost to the number of pairs (intersection-union test). The population must stay
+    as it is, and the rows must be independent.
 
     A mixture draws its random number from what a row holds and `random_state`: calls
     agree, and people who are equal in every feature are decided equally. It therefore
@@ -140,6 +180,10 @@ class ThresholdOptimizer(BasePostprocessor):
     ----------
     .. [1] Hardt, Price & Srebro (2016), Equality of opportunity in supervised learning.
     .. [2] Cruz & Hardt (2024), Unprocessing seven years of algorithmic fairness.
+    .. [3] Xian & Zhao (2024), A unified post-processing framework for group fairness in
+       classification.
+    .. [4] Angelopoulos et al. (2021), Learn then test: calibrating predictive
+       algorithms to achieve risk control.
 
     Examples
     --------
@@ -164,8 +208,11 @@ class ThresholdOptimizer(BasePostprocessor):
         "reference": [StrOptions({"groups", "overall"})],
         "bounds": [dict, None],
         "randomize": ["boolean", StrOptions({"auto"})],
+        "group_aware": ["boolean"],
+        "group_estimator": [HasMethods(["fit", "predict_proba"]), None],
         "unknown_group": [StrOptions({"error", "overall", "strictest"})],
         "shrinkage": [Interval(Real, 0.0, None, closed="left")],
+        "confidence": [Interval(Real, 0.0, 1.0, closed="neither"), None],
     }
 
     def __init__(
@@ -182,8 +229,11 @@ class ThresholdOptimizer(BasePostprocessor):
         cv=5,
         response_method="auto",
         group_by=None,
+        group_aware=True,
+        group_estimator=None,
         unknown_group="error",
         shrinkage=0.0,
+        confidence=None,
         pos_label=None,
         random_state=None,
     ):
@@ -198,32 +248,183 @@ class ThresholdOptimizer(BasePostprocessor):
         self.cv = cv
         self.response_method = response_method
         self.group_by = group_by
+        self.group_aware = group_aware
+        self.group_estimator = group_estimator
         self.unknown_group = unknown_group
         self.shrinkage = shrinkage
+        self.confidence = confidence
         self.pos_label = pos_label
         self.random_state = random_state
 
+    def _unseen_scores(self, X, y, deal, params):
+        """Rows and scores; with `confidence` the test rows come last."""
+        if self.confidence is None:
+            return super()._unseen_scores(X, y, deal, params)
+        prefit = isinstance(self.cv, str)
+        if not (prefit or self._is_held_out):
+            raise ValueError(
+                f"{type(self).__name__} needs rows that the thresholds do not see, for "
+                f'`confidence`. Got cv={self.cv!r}. Set cv to "prefit" or to the share '
+                "of rows to hold out."
+            )
+        is_test = deal.share(0.5 if prefit else self.cv)
+        learn, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+        rows, self._n_learn = np.concatenate([learn, test]), len(learn)
+        if prefit:
+            return rows, self._respond(self.estimator_, X, params["respond"])[rows]
+        self.estimator_ = self._fit_rows(X, y, learn, params)
+        fold = deal.take(learn).folds(_FOLDS)
+        scores = np.empty(len(rows))
+        for k in np.unique(fold):
+            part = self._fit_rows(X, y, learn[fold != k], params)
+            own = np.flatnonzero(fold == k)
+            scores[own] = self._respond_rows(part, X, learn[own], params)
+        scores[len(learn) :] = self._respond_rows(self.estimator_, X, test, params)
+        return rows, scores
+
     def _fit_scores(self, X, y_score, positive, groups, sample_weight):
+        test = None
+        if self.confidence is not None:
+            self._check_certifiable(sample_weight)
+            learn, test = slice(self._n_learn), slice(self._n_learn, None)
+            test = (_safe_indexing(X, test), y_score[test], positive[test],
+                    groups.codes[test])  # fmt: skip
+            X, y_score, positive = (
+                _safe_indexing(X, learn),
+                y_score[learn],
+                positive[learn],
+            )
+            groups = groups.take(learn)
         data = (y_score, positive, groups.codes, sample_weight)
         self._sorted = self._sort(*data)
         self.hulls_ = [rows.hull() for rows in self._sorted]
         programme = self._programme(self.hulls_)
         self._check_labels_of_groups(programme.limits + programme.bounds)
         self._warn_constant_scores()
-        if groups.n_groups == 1:
+        if self.group_aware or groups.n_groups == 1:
+            policy = self._fit_policy(programme, test)
+            self._policy = policy
+            if self.unknown_group != "error":
+                self._policy = policy.append(self._unknown_policy(policy, *data))
+        else:
+            self._fit_blind(X, y_score, positive, groups, sample_weight, programme)
+        del self._sorted
+        self._report(programme)
+
+    def _fit_policy(self, programme, test):
+        if len(self.group_labels_) == 1:
             policy = Policy.of_thresholds([self._plain_threshold()])
             above = _at_threshold(self._sorted[0], policy.thresholds[0, 0])
             self.counts_ = above.counts[1:2]
         else:
-            points, weights = self._solve(programme)
+            certified = self.confidence is not None
+            solve = partial(self._certify, test) if certified else self._solve
+            points, weights = solve(programme)
             policy = Policy.of_mixture(points, weights)
             self.counts_ = np.stack([p.mixed(w) for p, w in zip(points, weights)])
         self.thresholds_, self.threshold_weights_ = policy.thresholds, policy.weights
-        self._report(programme)
-        self._policy = policy
-        if self.unknown_group != "error":
-            self._policy = policy.append(self._unknown_policy(policy, *data))
-        del self._sorted
+        return policy
+
+    def _check_certifiable(self, sample_weight):
+        if sample_weight is not None or not self.group_aware:
+            raise ValueError(
+                f"{type(self).__name__} needs unweighted rows and group-aware "
+                "thresholds to certify. Got sample weights or group_aware=False. "
+                "Set `confidence=None`."
+            )
+
+    def _certify(self, test, programme):
+        """The boldest solution that is certified on the test rows."""
+        X, y_score, positive, codes = test
+        odd = [p.rate.name for p in programme.limits if not p.rate.is_proportion]
+        if odd or not programme.limits:
+            raise ValueError(
+                f"{type(self).__name__} needs definitions whose rates are proportions, "
+                f"to certify. Got {odd or None}. Set `confidence=None`."
+            )
+
+        def candidates():
+            for share in np.linspace(0, 1, _N_CANDIDATES):
+                tight = [
+                    replace(limit, tolerance=share * limit.tolerance)
+                    for limit in programme.limits
+                ]
+                yield share, self._solve(replace(programme, limits=tight))
+
+        def count(solution):
+            decided = Policy.of_mixture(*solution).decide(
+                y_score, codes, X, self.draw_seed_
+            )
+            return group_counts(
+                codes,
+                positive.astype(np.intp),
+                decided.astype(np.intp),
+                n_groups=len(self.group_labels_),
+                n_classes=2,
+            ).astype(float)
+
+        solution, self.certificate_ = certify(
+            candidates(), count, programme.limits, self.confidence
+        )
+        return solution
+
+    def _fit_blind(self, X, y_score, positive, groups, sample_weight, programme):
+        if not programme.objective.is_linear or programme.objective.worst_group:
+            raise ValueError(
+                f"{type(self).__name__} needs an objective that is linear in the "
+                f"predictions to decide without the group. Got {self.objective!r}. Set "
+                "`group_aware=True`."
+            )
+        if self._response_name() != "predict_proba":
+            raise ValueError(
+                f"{type(self).__name__} needs probabilities to decide without the "
+                f"group. Got {self._response_name()!r}. Set "
+                '`response_method="predict_proba"`, or `group_aware=True`.'
+            )
+        cells = 2 * groups.codes.astype(np.intp) + positive
+        model = self.estimator if self.group_estimator is None else self.group_estimator
+        self.group_estimator_ = clone(model).fit(X, cells)
+        joint = np.empty((len(cells), 2 * len(self.group_labels_)))
+        seed = self.draw_seed_ + 1
+        fold = Deal.of(X, positive, groups, sample_weight, seed).folds(_FOLDS)
+        for k in np.unique(fold):
+            train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
+            part = clone(model).fit(_safe_indexing(X, train), cells[train])
+            joint[test] = self._joint(part, _safe_indexing(X, test))
+        self._blind, self.counts_ = BlindRule.fit(
+            programme,
+            _split_by_group(joint, y_score),
+            positive,
+            groups.codes,
+            sample_weight,
+            self.randomize is not False,
+        )
+        self._warn_unpredictable(programme)
+
+    def _joint(self, model, X):
+        """Probability of each cell, 0 for cells that the model has not seen."""
+        joint = np.zeros((_num_samples(X), 2 * len(self.group_labels_)))
+        joint[:, model.classes_] = model.predict_proba(X)
+        return joint
+
+    def _warn_unpredictable(self, programme):
+        for limit in programme.limits:
+            rates = limit.rate.values(self.counts_, POSITIVE)[0]
+            sizes = limit.rate.totals(self.counts_, POSITIVE)[1][0]
+            noise = np.sqrt(
+                np.sum(
+                    (rates * (1 - rates) / sizes)[[np.argmin(rates), np.argmax(rates)]]
+                )
+            )
+            if rates.max() > limit.highest(rates.min()) + 2 * noise:
+                warnings.warn(
+                    f"{type(self).__name__}: the groups cannot be told from X well "
+                    f"enough to hold {limit}. Without the group the rates are "
+                    f"{rates.min():.3f} to {rates.max():.3f}. Add features, a better "
+                    "`group_estimator`, or set `group_aware=True`.",
+                    UserWarning,
+                    stacklevel=5,
+                )
 
     def _sort(self, y_score, positive, codes, sample_weight):
         n_groups = len(self.group_labels_)
@@ -246,7 +447,7 @@ class ThresholdOptimizer(BasePostprocessor):
         if self.randomize is True:
             return programme.points, programme.mix()
         curves = [rows.curve(_MAX_CURVE) for rows in self._sorted]
-        single = self._programme(curves)
+        single = replace(programme, points=curves)
         if not self.randomize:
             return curves, single.choose()
         mixed = programme.mix()
@@ -365,8 +566,12 @@ class ThresholdOptimizer(BasePostprocessor):
         y_pred : ndarray of shape (n_samples,)
             Predicted labels.
         """
-        y_score, codes = self._scores_and_codes(X, sensitive_features, "predict")
-        positive = self._policy.decide(y_score, codes, X, self.draw_seed_)
+        if self.group_aware or len(self.group_labels_) == 1:
+            y_score, codes = self._scores_and_codes(X, sensitive_features, "predict")
+            positive = self._policy.decide(y_score, codes, X, self.draw_seed_)
+        else:
+            chance = self._blind_probability(X, sensitive_features, "predict")
+            positive = row_draws(X, self.draw_seed_) < chance
         return self.classes_[(positive == self._pos_index).astype(np.intp)]
 
     def predict_proba(self, X, *, sensitive_features=None):
@@ -385,16 +590,28 @@ class ThresholdOptimizer(BasePostprocessor):
             Probability that `predict` gives each of `classes_`, over its random draw.
             For the probability of the label ask `estimator_`.
         """
-        y_score, codes = self._scores_and_codes(X, sensitive_features, "predict_proba")
-        positive = self._policy.probability(y_score, codes)
+        if self.group_aware or len(self.group_labels_) == 1:
+            y_score, codes = self._scores_and_codes(
+                X, sensitive_features, "predict_proba"
+            )
+            positive = self._policy.probability(y_score, codes)
+        else:
+            positive = self._blind_probability(X, sensitive_features, "predict_proba")
         columns = [1.0 - positive, positive]
         return np.column_stack(columns if self._pos_index == 1 else columns[::-1])
 
     def _scores_and_codes(self, X, sensitive_features, method):
         y_score = self._score(X, sensitive_features, method)
+        if not self.group_aware:  # a single group
+            return y_score, np.zeros(len(y_score), dtype=np.int8)
         unseen = "error" if self.unknown_group == "error" else "code"
         groups = self._check_groups(X, sensitive_features, reset=False, unseen=unseen)
         return y_score, groups.codes
+
+    def _blind_probability(self, X, sensitive_features, method):
+        y_score = self._score(X, sensitive_features, method)
+        joint = self._joint(self.group_estimator_, X)
+        return self._blind.probability(_split_by_group(joint, y_score))
 
     def tolerance_path(self, tolerances):
         """The best mixtures at other tolerances, without fitting again.
@@ -429,6 +646,22 @@ class ThresholdOptimizer(BasePostprocessor):
             thresholds=[policy.thresholds for policy in policies],
             threshold_weights=[policy.weights for policy in policies],
         )
+
+
+def _split_by_group(joint, y_score):
+    """P(group, label | x) from P(label | x) of the base model and P(group | label, x).
+
+    Returns
+    -------
+    cells : ndarray of shape (n_samples, n_groups, 2)
+        The base model tells labels best, the joint model groups.
+    """
+    cells = joint.reshape(len(joint), -1, 2)
+    label = cells.sum(axis=1, keepdims=True)
+    share = np.divide(cells, label, out=np.zeros_like(cells), where=label > 0)
+    # Where a label has no chance at all any split of it will do.
+    share[np.broadcast_to(label == 0, cells.shape)] = 1 / cells.shape[1]
+    return share * np.stack([1 - y_score, y_score], axis=1)[:, None, :]
 
 
 def _at_threshold(rows, threshold):

@@ -14,6 +14,7 @@ from fairsk.datasets import make_biased_classification
 from fairsk.definitions import DEFINITIONS, group_counts
 from fairsk.groups import SingleGroupWarning
 from fairsk.postprocessing import RareGroupWarning, ThresholdOptimizer
+from fairsk.postprocessing._base import Deal
 
 LINEAR = sorted(name for name, d in DEFINITIONS.items() if d.is_linear)
 
@@ -192,7 +193,7 @@ def test_folds_depend_neither_on_the_order_of_rows_nor_split_copies(data, rng):
     permuted = clone(model).fit(X[order], y[order], sensitive_features=group[order])
     np.testing.assert_allclose(model.thresholds_, permuted.thresholds_)
     groups = model._check_groups(X, group)
-    fold = model._folds(X, y == 1, groups)
+    fold = Deal.of(X, y == 1, groups, None, 0).folds(5)
     np.testing.assert_array_equal(fold[:400], fold[400:])
     sizes = np.bincount(fold)
     assert np.ptp(sizes) <= 8

@@ -1,0 +1,163 @@
+"""FixedThresholdClassifier: thresholds of each group as the user gives them."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from fairsk.postprocessing._base import BasePostprocessor
+from fairsk.postprocessing._policy import Policy
+from fairsk.utils._sklearn import StrOptions
+
+
+class FixedThresholdClassifier(BasePostprocessor):
+    r"""Decide by given thresholds, one for each group.
+
+    Predicts positive where :math:`s(x) \ge t_g`. For deployment of thresholds that were
+    agreed on, and for what-if questions.
+
+    Parameters
+    ----------
+    estimator : classifier
+        The base model.
+    thresholds : dict or float, default=0.5
+        Threshold of each group by its label (a tuple of labels where several sensitive
+        features are crossed), or one for all.
+    default_threshold : float, default=None
+        Threshold of groups that `thresholds` does not name and of missing groups; None
+        raises where there are some.
+    cv : "prefit" or None, default=None
+        "prefit" takes the estimator as it is; None fits a clone.
+    response_method : {"auto", "predict_proba", "decision_function", "predict"}, \
+            default="auto"
+        Where the scores come from; "auto" takes the first that there is.
+    group_by : str, int, list or callable, default=None
+        Columns of X that hold the groups, where no `sensitive_features` are passed.
+    pos_label : object, default=None
+        The positive class; None takes the second of `classes_`.
+
+    Attributes
+    ----------
+    estimator_ : classifier
+        The fitted base model.
+    classes_ : ndarray of shape (2,)
+        Class labels.
+    group_labels_ : list of length n_groups
+        Labels of the groups in `fit`.
+    n_features_in_, feature_names_in_
+        As the base model has them.
+
+    See Also
+    --------
+    ThresholdOptimizer : Finds thresholds that keep rates together.
+    sklearn.model_selection.FixedThresholdClassifier : One threshold, without groups.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from fairsk.datasets import make_biased_classification
+    >>> from fairsk.postprocessing import FixedThresholdClassifier
+    >>> X, y, group = make_biased_classification(500, random_state=0)
+    >>> model = FixedThresholdClassifier(
+    ...     LogisticRegression(), thresholds={0: 0.6, 1: 0.4}
+    ... ).fit(X, y, sensitive_features=group)
+    >>> model.predict(X[:4], sensitive_features=group[:4]).shape
+    (4,)
+    """
+
+    _parameter_constraints: dict = {
+        **BasePostprocessor._parameter_constraints,
+        "cv": [StrOptions({"prefit"}), None],
+        "thresholds": [dict, Real],
+        "default_threshold": [Real, None],
+    }
+
+    def __init__(
+        self,
+        estimator,
+        *,
+        thresholds=0.5,
+        default_threshold=None,
+        cv=None,
+        response_method="auto",
+        group_by=None,
+        pos_label=None,
+    ):
+        self.estimator = estimator
+        self.thresholds = thresholds
+        self.default_threshold = default_threshold
+        self.cv = cv
+        self.response_method = response_method
+        self.group_by = group_by
+        self.pos_label = pos_label
+
+    # Nothing is drawn or fitted on scores.
+    random_state = 0
+
+    def _unseen_scores(self, X, y, deal, params):
+        return None, None
+
+    def _fit_scores(self, X, y_score, positive, groups, sample_weight):
+        by_group = self.thresholds if isinstance(self.thresholds, dict) else {}
+        default = self.default_threshold
+        if not isinstance(self.thresholds, dict):
+            default = self.thresholds
+        lacking = [label for label in self.group_labels_ if label not in by_group]
+        if lacking and default is None:
+            raise ValueError(
+                f"{type(self).__name__} needs a threshold for every group. Got none "
+                f"for {lacking}. Add them to `thresholds`, or set `default_threshold`."
+            )
+        # Groups that only `thresholds` names may still come at prediction.
+        self.group_labels_ += [g for g in by_group if g not in self.group_labels_]
+        values = [by_group.get(label, default) for label in self.group_labels_]
+        # Code -1, an unknown group, reads the last entry.
+        values.append(np.nan if default is None else default)
+        self._policy = Policy.of_thresholds(values)
+
+    def predict(self, X, *, sensitive_features=None):
+        """Decide for every sample.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Samples.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features of each sample; None reads them from X by `group_by`.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Predicted labels.
+        """
+        y_score = self._score(X, sensitive_features, "predict")
+        by_group = isinstance(self.thresholds, dict) and self.default_threshold is None
+        groups = self._check_groups(
+            X,
+            sensitive_features,
+            reset=False,
+            unseen="error" if by_group else "code",
+        )
+        positive = self._policy.decide(y_score, groups.codes, X, 0)
+        return self.classes_[(positive == self._pos_index).astype(np.intp)]
+
+    @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
+    def predict_proba(self, X, *, sensitive_features=None):
+        """Probability of each class by the base model.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Samples.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features, for base models that want them.
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, 2)
+            As `estimator_` gives it.
+        """
+        check_is_fitted(self, "estimator_")
+        params = self._response_params(sensitive_features, "predict_proba")
+        return self.estimator_.predict_proba(X, **params)
