@@ -33,22 +33,20 @@ from fairsk.utils._sklearn import (
     _routing_enabled,
 )
 
-_RESPONSES = ("predict_proba", "decision_function", "predict")
 
-
-class BasePostprocessor(
-    GroupAwareMixin, ClassifierMixin, MetaEstimatorMixin, BaseEstimator
-):
-    """Base of meta-estimators that decide anew from the scores of a binary classifier.
+class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator):
+    """Base of meta-estimators that work on a base model's scores.
 
     `fit` trains the base model, gets scores of rows that it was not trained on, and
-    hands them to `_fit_scores(X, y_score, positive, groups, sample_weight)`, which a
+    hands them to `_fit_scores(X, y_score, target, groups, sample_weight)`, which a
     subclass writes; X are the raw rows that the scores belong to. At prediction
-    `_score` gives the scores of new rows.
+    `_score` gives the scores of new rows. Here the score is the prediction.
     """
 
     __metadata_request__predict = {"sensitive_features": True}
-    __metadata_request__predict_proba = {"sensitive_features": True}
+
+    _responses = ("predict",)
+    response_method = "auto"
 
     _parameter_constraints: dict = {
         "estimator": [HasMethods(["fit"])],
@@ -59,9 +57,7 @@ class BasePostprocessor(
             HasMethods(["split"]),
             "array-like",
         ],
-        "response_method": [StrOptions({"auto", *_RESPONSES})],
         "group_by": [str, Integral, list, tuple, callable, None],
-        "pos_label": "no_validation",
         "random_state": ["random_state"],
     }
 
@@ -77,7 +73,7 @@ class BasePostprocessor(
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Training data; with ``cv="prefit"``, data that the estimator did not see.
         y : array-like of shape (n_samples,)
-            Labels of two classes.
+            Targets; of classifiers, labels of two classes.
         sensitive_features : array-like, Series, DataFrame or dict, default=None
             Sensitive features of each sample; None reads them from X by `group_by`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -100,22 +96,27 @@ class BasePostprocessor(
         # The base model goes first, so that it reports a malformed X or y.
         self.estimator_ = self._fit_on_all(X, y, params)
         groups = self._check_groups(X) if groups is None else groups
-        positive = self._check_labels(y)
+        target, strata = self._check_target(y)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, X, ensure_non_negative=True
             )
-        deal = Deal.of(X, positive, groups, sample_weight, self.draw_seed_ + 1)
+        deal = Deal.of(X, strata, groups, sample_weight, self.draw_seed_ + 1)
         rows, y_score = self._unseen_scores(X, y, deal, params)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
         if rows is not None:
             X = _safe_indexing(X, rows)
-            groups, positive = groups.take(rows), positive[rows]
+            groups, target = groups.take(rows), target[rows]
             sample_weight = None if sample_weight is None else sample_weight[rows]
-        self._fit_scores(X, y_score, positive, groups, sample_weight)
+        self._fit_scores(X, y_score, target, groups, sample_weight)
         return self
+
+    def _check_target(self, y):
+        """Target of each sample, and small integers that folds balance."""
+        y = column_or_1d(y, dtype=np.float64, warn=True)
+        return y, np.zeros(len(y), dtype=np.intp)
 
     @property
     def _is_held_out(self):
@@ -166,7 +167,8 @@ class BasePostprocessor(
         return {"sensitive_features": sensitive_features}
 
     def _response_name(self):
-        names = _RESPONSES if self.response_method == "auto" else [self.response_method]
+        auto = self.response_method == "auto"
+        names = self._responses if auto else [self.response_method]
         for name in names:
             if hasattr(self.estimator, name):
                 return name
@@ -176,58 +178,9 @@ class BasePostprocessor(
         )
 
     def _respond(self, estimator, X, params):
-        """Scores of the positive class."""
-        name = self._response_name()
-        values = np.asarray(getattr(estimator, name)(X, **params))
-        if name == "predict":
-            return (values == self.pos_label_).astype(float)
-        if name == "predict_proba":
-            scores = values[:, self._pos_index]
-            # NaN compares false, so it is caught here too.
-            if not (scores.min() >= 0.0 and scores.max() <= 1.0):
-                raise ValueError(
-                    f"{type(self).__name__} needs probabilities in [0, 1]. Got "
-                    f"{scores.min()!r} to {scores.max()!r} from predict_proba of "
-                    f"{type(estimator).__name__}. Mend it, or take "
-                    '`response_method="decision_function"`.'
-                )
-            return scores
-        scores = values if self._pos_index == 1 else -values
-        if scores.ndim != 1 or not np.isfinite(scores).all():
-            raise ValueError(
-                f"{type(self).__name__} needs one finite score per sample. Got an "
-                f"array of shape {values.shape} from decision_function of "
-                f"{type(estimator).__name__}, or NaN or infinite scores in it."
-            )
-        return scores
-
-    def _check_labels(self, y):
-        """Set `classes_` and the positive class; whether each sample is a positive."""
-        owner = type(self).__name__
-        labels, codes = factorize(column_or_1d(y))
-        check_classification_targets(labels)
-        known = getattr(self.estimator_, "classes_", labels)
-        if len(known) != 2:
-            raise ValueError(
-                f"Only binary classification is supported. {owner} needs labels of "
-                f"two classes. Got {len(known)} class(es): {list(known)[:10]}."
-            )
-        self.classes_ = np.asarray(known)
-        self.pos_label_ = self.classes_[1] if self.pos_label is None else self.pos_label
-        is_positive = self.classes_ == self.pos_label_
-        if np.sum(is_positive) != 1:
-            raise ValueError(
-                f"{owner} needs `pos_label` to be one of the labels "
-                f"{self.classes_.tolist()}. Got {self.pos_label!r}."
-            )
-        self._pos_index = int(np.argmax(is_positive))
-        unknown = [label for label in labels if label not in self.classes_]
-        if unknown:
-            raise ValueError(
-                f"{owner} needs the labels of its fitted estimator, "
-                f"{self.classes_.tolist()}. Got {unknown}."
-            )
-        return (labels == self.pos_label_)[codes]
+        """Scores by the base model."""
+        # A target of shape (n_samples, 1) gives predictions of that shape.
+        return column_or_1d(estimator.predict(X, **params), dtype=np.float64)
 
     def _unseen_scores(self, X, y, deal, params):
         """Rows and scores, by models that were not trained on them."""
@@ -257,6 +210,11 @@ class BasePostprocessor(
     def _splits(self, X, y, deal, params):
         if isinstance(self.cv, Integral):
             fold = deal.folds(self.cv)
+            if fold.min() == fold.max():
+                raise ValueError(
+                    f"{type(self).__name__} needs rows for two folds at least. Got "
+                    f"n_samples = {len(fold)}. Pass more rows."
+                )
             return [(fold != k, fold == k) for k in np.unique(fold)]
         if self._is_held_out:
             held_out = deal.share(self.cv)
@@ -289,7 +247,8 @@ class BasePostprocessor(
         response = self._response_name()
         mapping = MethodMapping().add(caller="fit", callee="fit")
         for caller in ("fit", "predict", "predict_proba"):
-            mapping.add(caller=caller, callee=response)
+            if hasattr(type(self), caller):
+                mapping.add(caller=caller, callee=response)
         router = (
             MetadataRouter(owner=self)
             .add_self_request(self)
@@ -302,8 +261,84 @@ class BasePostprocessor(
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
         tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
+        return tags
+
+
+class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
+    """Base of meta-estimators that decide anew from a binary classifier's scores.
+
+    The target that `_fit_scores` gets is whether each sample is a positive.
+    """
+
+    __metadata_request__predict_proba = {"sensitive_features": True}
+
+    _responses = ("predict_proba", "decision_function", "predict")
+
+    _parameter_constraints: dict = {
+        **BaseScorePostprocessor._parameter_constraints,
+        "response_method": [StrOptions({"auto", *_responses})],
+        "pos_label": "no_validation",
+    }
+
+    def _respond(self, estimator, X, params):
+        """Scores of the positive class."""
+        name = self._response_name()
+        values = np.asarray(getattr(estimator, name)(X, **params))
+        if name == "predict":
+            return (values == self.pos_label_).astype(float)
+        if name == "predict_proba":
+            scores = values[:, self._pos_index]
+            # NaN compares false, so it is caught here too.
+            if not (scores.min() >= 0.0 and scores.max() <= 1.0):
+                raise ValueError(
+                    f"{type(self).__name__} needs probabilities in [0, 1]. Got "
+                    f"{scores.min()!r} to {scores.max()!r} from predict_proba of "
+                    f"{type(estimator).__name__}. Mend it, or take "
+                    '`response_method="decision_function"`.'
+                )
+            return scores
+        scores = values if self._pos_index == 1 else -values
+        if scores.ndim != 1 or not np.isfinite(scores).all():
+            raise ValueError(
+                f"{type(self).__name__} needs one finite score per sample. Got an "
+                f"array of shape {values.shape} from decision_function of "
+                f"{type(estimator).__name__}, or NaN or infinite scores in it."
+            )
+        return scores
+
+    def _check_target(self, y):
+        """Set `classes_` and the positive class; whether each sample is a positive."""
+        owner = type(self).__name__
+        labels, codes = factorize(column_or_1d(y))
+        check_classification_targets(labels)
+        known = getattr(self.estimator_, "classes_", labels)
+        if len(known) != 2:
+            raise ValueError(
+                f"Only binary classification is supported. {owner} needs labels of "
+                f"two classes. Got {len(known)} class(es): {list(known)[:10]}."
+            )
+        self.classes_ = np.asarray(known)
+        self.pos_label_ = self.classes_[1] if self.pos_label is None else self.pos_label
+        is_positive = self.classes_ == self.pos_label_
+        if np.sum(is_positive) != 1:
+            raise ValueError(
+                f"{owner} needs `pos_label` to be one of the labels "
+                f"{self.classes_.tolist()}. Got {self.pos_label!r}."
+            )
+        self._pos_index = int(np.argmax(is_positive))
+        unknown = [label for label in labels if label not in self.classes_]
+        if unknown:
+            raise ValueError(
+                f"{owner} needs the labels of its fitted estimator, "
+                f"{self.classes_.tolist()}. Got {unknown}."
+            )
+        positive = (labels == self.pos_label_)[codes]
+        return positive, positive
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
         return tags
 
 

@@ -8,7 +8,6 @@ from sklearn.utils.validation import check_is_fitted
 
 from fairsk.postprocessing._base import BasePostprocessor
 from fairsk.postprocessing._policy import Policy
-from fairsk.utils._sklearn import StrOptions
 
 
 class FixedThresholdClassifier(BasePostprocessor):
@@ -23,12 +22,12 @@ class FixedThresholdClassifier(BasePostprocessor):
         The base model.
     thresholds : dict or float, default=0.5
         Threshold of each group by its label (a tuple of labels where several sensitive
-        features are crossed), or one for all.
+        features are crossed), or one for all groups of `fit`.
     default_threshold : float, default=None
-        Threshold of groups that `thresholds` does not name and of missing groups; None
-        raises where there are some.
-    cv : "prefit" or None, default=None
-        "prefit" takes the estimator as it is; None fits a clone.
+        Threshold of groups that `thresholds` does not name, or that `fit` did not see,
+        and of missing groups; None raises where there are some.
+    prefit : bool, default=False
+        Take the estimator as it is, instead of fitting a clone.
     response_method : {"auto", "predict_proba", "decision_function", "predict"}, \
             default="auto"
         Where the scores come from; "auto" takes the first that there is.
@@ -67,8 +66,12 @@ class FixedThresholdClassifier(BasePostprocessor):
     """
 
     _parameter_constraints: dict = {
-        **BasePostprocessor._parameter_constraints,
-        "cv": [StrOptions({"prefit"}), None],
+        **{
+            name: allowed
+            for name, allowed in BasePostprocessor._parameter_constraints.items()
+            if name not in ("cv", "random_state")
+        },
+        "prefit": ["boolean"],
         "thresholds": [dict, Real],
         "default_threshold": [Real, None],
     }
@@ -79,7 +82,7 @@ class FixedThresholdClassifier(BasePostprocessor):
         *,
         thresholds=0.5,
         default_threshold=None,
-        cv=None,
+        prefit=False,
         response_method="auto",
         group_by=None,
         pos_label=None,
@@ -87,13 +90,18 @@ class FixedThresholdClassifier(BasePostprocessor):
         self.estimator = estimator
         self.thresholds = thresholds
         self.default_threshold = default_threshold
-        self.cv = cv
+        self.prefit = prefit
         self.response_method = response_method
         self.group_by = group_by
         self.pos_label = pos_label
 
     # Nothing is drawn or fitted on scores.
     random_state = 0
+
+    @property
+    def cv(self):
+        """Prefit or not, in the words of the other post-processors."""
+        return "prefit" if self.prefit else None
 
     def _unseen_scores(self, X, y, deal, params):
         return None, None
@@ -113,7 +121,8 @@ class FixedThresholdClassifier(BasePostprocessor):
         self.group_labels_ += [g for g in by_group if g not in self.group_labels_]
         values = [by_group.get(label, default) for label in self.group_labels_]
         # Code -1, an unknown group, reads the last entry.
-        values.append(np.nan if default is None else default)
+        last = self.default_threshold
+        values.append(np.nan if last is None else last)
         self._policy = Policy.of_thresholds(values)
 
     def predict(self, X, *, sensitive_features=None):
@@ -132,13 +141,7 @@ class FixedThresholdClassifier(BasePostprocessor):
             Predicted labels.
         """
         y_score = self._score(X, sensitive_features, "predict")
-        by_group = isinstance(self.thresholds, dict) and self.default_threshold is None
-        groups = self._check_groups(
-            X,
-            sensitive_features,
-            reset=False,
-            unseen="error" if by_group else "code",
-        )
+        groups = self._known_groups(X, sensitive_features)
         positive = self._policy.decide(y_score, groups.codes, X, 0)
         return self.classes_[(positive == self._pos_index).astype(np.intp)]
 
@@ -151,7 +154,7 @@ class FixedThresholdClassifier(BasePostprocessor):
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             Samples.
         sensitive_features : array-like, Series, DataFrame or dict, default=None
-            Sensitive features, for base models that want them.
+            Sensitive features of each sample; None reads them from X by `group_by`.
 
         Returns
         -------
@@ -160,4 +163,10 @@ class FixedThresholdClassifier(BasePostprocessor):
         """
         check_is_fitted(self, "estimator_")
         params = self._response_params(sensitive_features, "predict_proba")
-        return self.estimator_.predict_proba(X, **params)
+        probability = self.estimator_.predict_proba(X, **params)
+        self._known_groups(X, sensitive_features)
+        return probability
+
+    def _known_groups(self, X, sensitive_features):
+        unseen = "error" if self.default_threshold is None else "code"
+        return self._check_groups(X, sensitive_features, reset=False, unseen=unseen)

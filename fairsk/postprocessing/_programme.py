@@ -102,14 +102,17 @@ class Objective:
 
     def value(self, counts):
         """Value at group counts of shape (n_groups, 2, 2)."""
-        if self.worst_group:
-            return float(self._values(counts).min())
-        return float(self._values(counts.sum(axis=0)[None])[0])
+        return float(self.values(counts))
 
-    def _values(self, counts):
-        return sum(
-            weight * rate.values(counts, POSITIVE)[0] for weight, rate in self.terms
+    def values(self, counts):
+        """Values at group counts of shape (..., n_groups, 2, 2)."""
+        if not self.worst_group:
+            counts = counts.sum(axis=-3, keepdims=True)
+        by_group = sum(
+            weight * rate.values(counts, POSITIVE)[..., 0, :]
+            for weight, rate in self.terms
         )
+        return by_group.min(axis=-1)
 
 
 _f1 = RateTable("f1", ((0, 0), (0, 2)), ((0, 1), (1, 2)))

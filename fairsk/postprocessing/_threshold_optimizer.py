@@ -637,7 +637,7 @@ class ThresholdOptimizer(BasePostprocessor):
         policies = [Policy.of_mixture(self.hulls_, w) for w in solutions]
         return Bunch(
             tolerances=tolerances,
-            objective=np.array([programme.objective.value(c) for c in counts]),
+            objective=programme.objective.values(counts),
             disparity={
                 name: get_definition(name).disparity(counts, self.disparity)
                 for name in self.disparity_

@@ -5,8 +5,9 @@ from sklearn.linear_model import LogisticRegression
 
 from fairsk.datasets import make_biased_classification
 from fairsk.definitions import DEFINITIONS, RATES
-from fairsk.postprocessing import CertificateError, ThresholdOptimizer
+from fairsk.postprocessing import ThresholdOptimizer
 from fairsk.postprocessing._certificate import (
+    CertificateError,
     certify,
     disparity_p_value,
     pair_p_value,

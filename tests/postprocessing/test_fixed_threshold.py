@@ -26,10 +26,13 @@ def test_each_group_is_cut_at_its_threshold(data):
 def test_prefit_estimator_is_taken_as_it_is(data):
     X, y, group = data
     base = LogisticRegression().fit(X, y)
-    model = FixedThresholdClassifier(base, cv="prefit", thresholds=0.5)
+    model = FixedThresholdClassifier(base, prefit=True, thresholds=0.5)
     model.fit(X, y, sensitive_features=group)
     assert model.estimator_ is base
     unseen = np.full(len(X), 7)
+    with pytest.raises(ValueError, match="unseen group"):
+        model.predict(X, sensitive_features=unseen)
+    model.set_params(default_threshold=0.5).fit(X, y, sensitive_features=group)
     np.testing.assert_array_equal(
         model.predict(X, sensitive_features=unseen), base.predict(X)
     )
