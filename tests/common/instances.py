@@ -79,9 +79,7 @@ ACCURATE = {"check_classifiers_train": {"randomize": False, "tolerance": 1.0}}
 PER_CHECK = {
     # A draw between models is not the model of the largest mean probability.
     "ExponentiatedGradientClassifier": ACCURATE,
-<<<<<<< HEAD
     "FairLogisticRegression": {"check_classifiers_train": {"fairness_weight": 0.01}},
-=======
     # It is as fair as the thresholds that it is given.
     "FixedThresholdClassifier": {
         "check_disparity_falls": {
@@ -89,7 +87,6 @@ PER_CHECK = {
             "default_threshold": 0.5,
         }
     },
->>>>>>> 9bc53f3 (FEA RejectOptionClassifier and WassersteinBarycenterRegressor)
     "ThresholdOptimizer": ACCURATE,
 }
 
