@@ -1,6 +1,7 @@
 """What post-processors share: scores that the base model did not see in training."""
 
 from dataclasses import dataclass
+from functools import partial
 from inspect import signature
 from numbers import Integral, Real
 
@@ -101,7 +102,9 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
             sample_weight = _check_sample_weight(
                 sample_weight, X, ensure_non_negative=True
             )
-        deal = Deal.of(X, strata, groups, sample_weight, self.draw_seed_ + 1)
+        seed = self.draw_seed_ + 1
+        # Sorting all rows takes time, and only folds and shares need it.
+        deal = partial(Deal.of, X, strata, groups, sample_weight, seed)
         rows, y_score = self._unseen_scores(X, y, deal, params)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
@@ -209,7 +212,7 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
 
     def _splits(self, X, y, deal, params):
         if isinstance(self.cv, Integral):
-            fold = deal.folds(self.cv)
+            fold = deal().folds(self.cv)
             if fold.min() == fold.max():
                 raise ValueError(
                     f"{type(self).__name__} needs rows for two folds at least. Got "
@@ -217,7 +220,7 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
                 )
             return [(fold != k, fold == k) for k in np.unique(fold)]
         if self._is_held_out:
-            held_out = deal.share(self.cv)
+            held_out = deal().share(self.cv)
             return [(~held_out, held_out)]
         return check_cv(self.cv, y, classifier=True).split(X, y, **params["split"])
 

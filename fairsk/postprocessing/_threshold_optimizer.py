@@ -267,6 +267,7 @@ class ThresholdOptimizer(BasePostprocessor):
                 f'`confidence`. Got cv={self.cv!r}. Set cv to "prefit" or to the share '
                 "of rows to hold out."
             )
+        deal = deal()
         is_test = deal.share(0.5 if prefit else self.cv)
         learn, test = np.flatnonzero(~is_test), np.flatnonzero(is_test)
         rows, self._n_learn = np.concatenate([learn, test]), len(learn)
