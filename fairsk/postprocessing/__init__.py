@@ -2,6 +2,9 @@
 
 from fairsk.postprocessing._certificate import Certificate
 from fairsk.postprocessing._fixed_threshold import FixedThresholdClassifier
+from fairsk.postprocessing._group_calibrated_classifier import (
+    GroupCalibratedClassifier,
+)
 from fairsk.postprocessing._multicalibrated_classifier import (
     MulticalibratedClassifier,
 )
@@ -18,6 +21,7 @@ from fairsk.postprocessing._wasserstein_barycenter import (
 __all__ = [
     "Certificate",
     "FixedThresholdClassifier",
+    "GroupCalibratedClassifier",
     "MulticalibratedClassifier",
     "Objective",
     "RareGroupWarning",

@@ -13,11 +13,16 @@ class BaseProbabilityPostprocessor(BasePostprocessor):
     `_probability(y_score, groups, X)`, the new probability of each row.
     """
 
+    @property
+    def _gives_probabilities(self):
+        """Whether the scores lie in [0, 1]."""
+        return self._response_name() != "decision_function"
+
     def _as_probability(self, y_score):
         """Scores as probabilities: 0.5 is where the base model changes its mind."""
-        if self._response_name() == "decision_function":
-            return expit(y_score)
-        return np.asarray(y_score, dtype=float)
+        if self._gives_probabilities:
+            return np.asarray(y_score, dtype=float)
+        return expit(y_score)
 
     def predict_proba(self, X, *, sensitive_features=None):
         """Probability of each class.

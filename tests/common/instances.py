@@ -65,6 +65,11 @@ INSTANCES = {
     "FairRepresentation": [{"n_prototypes": 3, "max_iter": 10}],
     "OptimizedPreprocessor": [{"n_bins": 2, "max_cells": 1000}],
     "ConceptProbe": [{"probes": {"linear": LogisticRegression()}}],
+    "GroupCalibratedClassifier": [
+        {},
+        {"method": "isotonic", "min_samples": 20},
+        {"method": "temperature"},
+    ],
     "ThresholdOptimizer": [{}, {"randomize": True, "tolerance": 0.1}],
     # Steps are fitted in place, which breaks two of scikit-learn's checks for its own
     # pipeline too. tests/test_pipeline.py holds ours to all that the others keep.
