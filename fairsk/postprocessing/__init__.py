@@ -1,5 +1,8 @@
 """Post-processing: meta-estimators that decide fairly from a model's scores."""
 
+from fairsk.postprocessing._calibrated_equalized_odds_classifier import (
+    CalibratedEqualizedOddsClassifier,
+)
 from fairsk.postprocessing._certificate import Certificate
 from fairsk.postprocessing._fixed_threshold import FixedThresholdClassifier
 from fairsk.postprocessing._group_calibrated_classifier import (
@@ -19,6 +22,7 @@ from fairsk.postprocessing._wasserstein_barycenter import (
 )
 
 __all__ = [
+    "CalibratedEqualizedOddsClassifier",
     "Certificate",
     "FixedThresholdClassifier",
     "GroupCalibratedClassifier",
