@@ -8,6 +8,9 @@ from fairsk.postprocessing._fixed_threshold import FixedThresholdClassifier
 from fairsk.postprocessing._group_calibrated_classifier import (
     GroupCalibratedClassifier,
 )
+from fairsk.postprocessing._group_quantile_normalizer import (
+    GroupQuantileNormalizer,
+)
 from fairsk.postprocessing._multicalibrated_classifier import (
     MulticalibratedClassifier,
 )
@@ -26,6 +29,7 @@ __all__ = [
     "Certificate",
     "FixedThresholdClassifier",
     "GroupCalibratedClassifier",
+    "GroupQuantileNormalizer",
     "MulticalibratedClassifier",
     "Objective",
     "RareGroupWarning",

@@ -249,7 +249,7 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
         """
         response = self._response_name()
         mapping = MethodMapping().add(caller="fit", callee="fit")
-        for caller in ("fit", "predict", "predict_proba"):
+        for caller in ("fit", "predict", "predict_proba", "decision_function"):
             if hasattr(type(self), caller):
                 mapping.add(caller=caller, callee=response)
         router = (
