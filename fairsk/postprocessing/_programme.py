@@ -506,8 +506,9 @@ class _Rows:
         matrix = sparse.csr_array(
             (
                 np.concatenate(self.values),
-                np.concatenate(self.columns),
-                np.append(0, np.cumsum(self.lengths)),
+                # HiGHS is compiled for 32-bit indices; older scipy does not convert.
+                np.concatenate(self.columns).astype(np.int32),
+                np.append(0, np.cumsum(self.lengths)).astype(np.int32),
             ),
             shape=(len(self.low), self.n_variables),
         )

@@ -61,8 +61,8 @@ class PreferentialSampler(GroupAwareSampler):
     >>> X, y = np.arange(8.0)[:, None], np.array([0, 0, 0, 1, 0, 1, 1, 1])
     >>> sampler = PreferentialSampler()
     >>> X_new, y_new = sampler.fit_resample(X, y, sensitive_features=list("aaaabbbb"))
-    >>> y_new[sampler.sample_indices_ < 4].mean()
-    np.float64(0.5)
+    >>> print(y_new[sampler.sample_indices_ < 4].mean())
+    0.5
     """
 
     _parameter_constraints: dict = {

@@ -50,7 +50,7 @@ def test_without_limit_it_is_logistic_regression(data, solver, fit_intercept):
 
 @both_solvers
 @pytest.mark.parametrize("fairness", ["demographic_parity", "equalized_odds"])
-@pytest.mark.parametrize("tolerance", [0.0, 0.3])
+@pytest.mark.parametrize("tolerance", [0.02, 0.3])
 def test_optimum_is_that_of_a_generic_solver(data, solver, fairness, tolerance):
     X, y, _ = data
     groups = np.arange(len(y)) % 3
@@ -136,7 +136,7 @@ def test_sparse_features_give_the_same(data):
 
 def test_many_features_are_solved_without_a_hessian():
     rng = np.random.default_rng(0)
-    X = sparse.random_array((300, 3000), density=0.01, rng=rng, format="csr")
+    X = sparse.random(300, 3000, density=0.01, random_state=0, format="csr")
     y, groups = rng.integers(2, size=(2, 300))
     clf = FairLogisticRegression(tolerance=0.0)
     clf.fit(X, y, sensitive_features=groups)
