@@ -14,6 +14,9 @@ from fairsk.postprocessing._group_quantile_normalizer import (
 from fairsk.postprocessing._multicalibrated_classifier import (
     MulticalibratedClassifier,
 )
+from fairsk.postprocessing._multiclass_threshold_optimizer import (
+    MulticlassThresholdOptimizer,
+)
 from fairsk.postprocessing._programme import Objective
 from fairsk.postprocessing._reject_option import RejectOptionClassifier
 from fairsk.postprocessing._threshold_optimizer import (
@@ -31,6 +34,7 @@ __all__ = [
     "GroupCalibratedClassifier",
     "GroupQuantileNormalizer",
     "MulticalibratedClassifier",
+    "MulticlassThresholdOptimizer",
     "Objective",
     "RareGroupWarning",
     "RejectOptionClassifier",

@@ -370,9 +370,9 @@ class Deal:
     weights: np.ndarray
 
     @classmethod
-    def of(cls, X, positive, groups, sample_weight, seed):
+    def of(cls, X, strata, groups, sample_weight, seed):
         draws = row_draws(X, seed)
-        cells = groups.codes.astype(np.intp) * 2 + positive
+        cells = groups.codes.astype(np.intp) * (int(strata.max()) + 1) + strata
         order = np.lexsort((draws, cells))
         weights = np.ones(len(order)) if sample_weight is None else sample_weight[order]
         return cls(order, cells[order], draws[order], weights)
