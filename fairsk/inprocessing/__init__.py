@@ -1,5 +1,6 @@
-"""Classifiers that are trained to be fair."""
+"""Classifiers and representations that are trained to be fair."""
 
+from fairsk.inprocessing._adversarial_representation import AdversarialRepresentation
 from fairsk.inprocessing._fair_logistic_regression import FairLogisticRegression
 from fairsk.inprocessing._fair_mlp_classifier import FairMLPClassifier
 from fairsk.inprocessing._fair_mlp_classifier_cv import FairMLPClassifierCV
@@ -7,6 +8,7 @@ from fairsk.inprocessing._fair_net_classifier import FairNetClassifier
 from fairsk.inprocessing._fair_net_classifier_cv import FairNetClassifierCV
 
 __all__ = [
+    "AdversarialRepresentation",
     "FairLogisticRegression",
     "FairMLPClassifier",
     "FairMLPClassifierCV",

@@ -308,10 +308,7 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         self._report(net, n_before, batch_size)
 
     def _batch_size(self, n_samples):
-        if self.batch_size != "auto":
-            return min(self.batch_size, n_samples)
-        # Small data need more steps than large batches would give, and no noisier ones.
-        return min(max(n_samples // 20, 128), 512, n_samples)
+        return choose_batch_size(self.batch_size, n_samples)
 
     def _split(self, dataset, seed):
         """Training and validation data with the same share of every stratum."""
@@ -472,6 +469,27 @@ def resolve_device(device, owner):
             "none. Set device='auto' or 'cpu', or install torch with CUDA."
         )
     return device
+
+
+def choose_batch_size(batch_size, n_samples):
+    """The number of samples of a batch that a parameter `batch_size` stands for.
+
+    Parameters
+    ----------
+    batch_size : int or "auto"
+        Samples of a batch; "auto" takes a twentieth, but at least 128 and at most 512.
+    n_samples : int
+        Number of samples.
+
+    Returns
+    -------
+    batch_size : int
+        At most `n_samples`.
+    """
+    if batch_size != "auto":
+        return min(batch_size, n_samples)
+    # Small data need more steps than large batches would give, and no noisier ones.
+    return min(max(n_samples // 20, 128), 512, n_samples)
 
 
 def can_fuse(optimizer, device):

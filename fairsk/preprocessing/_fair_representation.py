@@ -84,6 +84,8 @@ class FairRepresentation(
     See Also
     --------
     ConceptEraser : Keeps all that is not the group, in closed form.
+    fairsk.inprocessing.AdversarialRepresentation : A network's code, against an
+        adversary.
 
     Notes
     -----

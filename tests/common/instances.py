@@ -59,6 +59,17 @@ INSTANCES = {
     "FairNetClassifierCV": [
         {"module": Net, "fairness_weights": [0.1, 1.0], "cv": 2, **FULL_BATCH}
     ],
+    # Adam would amplify rounding, in gradients that all but vanish.
+    "AdversarialRepresentation": [
+        {
+            "n_components": 3,
+            "hidden_layer_sizes": 10,
+            "fairness_weight": 5.0,
+            **FULL_BATCH,
+            "optimizer": "sgd",
+            "learning_rate_init": 0.3,
+        }
+    ],
     "FairSMOTE": [{"small_cells": "duplicate"}],
     "GroupSampler": [{"small_cells": "duplicate"}],
     # Its loss is not convex: many steps amplify the rounding of the first.
