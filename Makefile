@@ -13,7 +13,7 @@ TORCH := torch==2.13.0
 help:
 	@echo "make demo         tune the fairness weight of a network on Adult"
 	@echo "make test         run the test suite"
-	@echo "make test-slow    run the slow tests"
+	@echo "make test-slow    run the slow tests, and those of a real language model"
 	@echo "make test-oldest  run the test suite on the oldest supported versions"
 	@echo "make lint         check style, spelling, docstrings and imports"
 	@echo "make doc          build the documentation"
@@ -29,7 +29,7 @@ test: $(VENV)/.tests $(VENV)/.benchmarks
 	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2
 
 test-slow: $(VENV)/.tests $(VENV)/.benchmarks
-	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n 2 -m "slow or models"
 
 test-oldest: $(OLDEST)/.tests
 	OMP_NUM_THREADS=1 $(OLDEST)/bin/python -m pytest -n 2

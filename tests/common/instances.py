@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.utils import get_tags
 
 from fairsk.base import GroupAwareMixin
 from fairsk.utils.discovery import all_estimators
@@ -107,14 +108,26 @@ PER_CHECK = {
 }
 
 
-def fresh_instances(*, group_aware=False, **params):
-    """Instances of all estimators, or of those that compare groups."""
-    return [
-        _construct(cls, {**given, **params})
+def fresh_instances(*, group_aware=False, of_texts=False, **params):
+    """Instances of all estimators, or of those that compare groups.
+
+    Those of tables, or those of texts: no check of the other kind can feed them.
+    """
+    instances = [
+        _construct(cls, {**given, **_taken(cls, params)})
         for name, cls in all_estimators()
         if issubclass(cls, GroupAwareMixin) or not group_aware
         for given in INSTANCES.get(name, [{}])
     ]
+    return [
+        estimator
+        for estimator in instances
+        if get_tags(estimator).input_tags.two_d_array is not of_texts
+    ]
+
+
+def _taken(cls, params):
+    return {name: params[name] for name in params if name in signature(cls).parameters}
 
 
 def _construct(cls, given):
