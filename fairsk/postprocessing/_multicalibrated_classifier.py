@@ -89,8 +89,9 @@ class MulticalibratedClassifier(BaseProbabilityPostprocessor):
 
     Notes
     -----
-    With a single group and no auditor nothing is changed. Sets of few rows make the
-    result noisy: raise `min_samples`, or take fewer bins, where data are few.
+    With a single group nothing is changed, whatever an auditor would find. Sets of few
+    rows make the result noisy: raise `min_samples`, or take fewer bins, where data are
+    few.
 
     References
     ----------
@@ -176,12 +177,12 @@ class MulticalibratedClassifier(BaseProbabilityPostprocessor):
 
     def _audits(self, rows):
         """Functions that find a step, from the cheapest to the dearest."""
-        audits = []
-        if rows.groups.n_groups > 1:
-            audits += [
-                lambda p: _audit_groups(rows, p, self),
-                lambda p: _audit_groups(rows.joined(), p, self),
-            ]
+        if rows.groups.n_groups == 1:
+            return []
+        audits = [
+            lambda p: _audit_groups(rows, p, self),
+            lambda p: _audit_groups(rows.joined(), p, self),
+        ]
         if self.auditor is not None:
             learn = row_draws(rows.X, self.draw_seed_ + 2) >= _JUDGES
             halves = rows.take(learn), rows.take(~learn)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
 from fairsk.base import GroupAwareMixin
@@ -82,7 +83,15 @@ INSTANCES = {
         {"method": "isotonic", "min_samples": 20},
         {"method": "temperature"},
     ],
-    "ThresholdOptimizer": [{}, {"randomize": True, "tolerance": 0.1}],
+    "MulticalibratedClassifier": [
+        {},
+        {"auditor": DecisionTreeRegressor(max_depth=2, min_samples_leaf=20)},
+    ],
+    "ThresholdOptimizer": [
+        {},
+        {"randomize": True, "tolerance": 0.1},
+        {"group_aware": False, "cv": 2},
+    ],
     # Steps are fitted in place, which breaks two of scikit-learn's checks for its own
     # pipeline too. tests/test_pipeline.py holds ours to all that the others keep.
     "Pipeline": [],
