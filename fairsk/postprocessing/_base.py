@@ -203,11 +203,11 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
         return clone(self.estimator).fit(
             _safe_indexing(X, rows),
             _safe_indexing(y, rows),
-            **_take_all(params["fit"], rows),
+            **take_all(params["fit"], rows),
         )
 
     def _respond_rows(self, model, X, rows, params):
-        respond = _take_all(params["respond"], rows)
+        respond = take_all(params["respond"], rows)
         return self._respond(model, _safe_indexing(X, rows), respond)
 
     def _splits(self, X, y, deal, params):
@@ -254,13 +254,17 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
                 mapping.add(caller=caller, callee=response)
         router = (
             MetadataRouter(owner=self)
-            .add_self_request(self)
+            .add_self_request(self._own_request())
             .add(estimator=self.estimator, method_mapping=mapping)
         )
         if hasattr(self.cv, "split"):
             split = MethodMapping().add(caller="fit", callee="split")
             router.add(splitter=self.cv, method_mapping=split)
         return router
+
+    def _own_request(self):
+        """Metadata that this estimator itself requests."""
+        return super().get_metadata_routing()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -438,7 +442,7 @@ def _as_rows(rows):
     return np.flatnonzero(rows) if rows.dtype == bool else rows
 
 
-def _take_all(metadata, rows):
+def take_all(metadata, rows):
     return {name: _take(values, rows) for name, values in metadata.items()}
 
 
@@ -446,5 +450,5 @@ def _take(values, rows):
     if isinstance(values, Groups):
         return values.take(rows)
     if isinstance(values, dict):
-        return _take_all(values, rows)
+        return take_all(values, rows)
     return _safe_indexing(indexable(values)[0], rows)

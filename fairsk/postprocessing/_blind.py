@@ -15,7 +15,11 @@ from fairsk.postprocessing._dual import (
 from fairsk.postprocessing._programme import POSITIVE
 
 _TEMPERATURE = 1e-3
-_BISECTIONS = 4
+# How often rates are corrected by what the true labels show that they miss.
+_ATTEMPTS = 6
+_SLACK = 1e-3
+# Chances this near to 0 or 1 are taken for it.
+_SURE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,33 +76,31 @@ class BlindRule:
         )
         weights = np.ones(len(cells)) if sample_weight is None else sample_weight
         rule = cls(programme.objective, rates, [], np.empty(0), randomize)
-        rule = replace(rule, totals=rule._measure(cells, weights / weights.sum()))
-
-        def attempt(scale):
-            prices = rule._solve(programme, cells, weights / weights.sum(), scale)
-            solved = replace(rule, prices=prices)
-            return solved, solved._counts(cells, positive, group_codes, weights)
-
-        # Probabilities are never quite right: ask for less until the truth agrees.
-        best, low, high = attempt(1.0), 0.0, 1.0
-        if _holds(programme, best[1]) or not programme.limits:
-            return best
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            tried = attempt(middle)
-            if _excess(programme, tried[1]) < _excess(programme, best[1]):
-                best = tried
-            if _holds(programme, tried[1]):
-                best, low = tried, middle
-            else:
-                high = middle
-        return best
+        share = weights / weights.sum()
+        rule = replace(rule, totals=rule._measure(cells, share))
+        # Probabilities are never quite right: solve for what the truth makes of them.
+        missed, best = np.zeros(len(rates) * cells.shape[1]), None
+        for _ in range(_ATTEMPTS):
+            prices = rule._solve(programme, cells, share, missed)
+            tried = replace(rule, prices=prices)
+            counts = tried._counts(cells, positive, group_codes, weights)
+            excess = programme.excess(counts)
+            quality = (-max(excess, _SLACK), programme.objective.value(counts))
+            if best is None or quality > best[0]:
+                best = quality, tried, counts
+            if excess <= _SLACK:
+                break
+            reached = [rate.values(counts, POSITIVE)[0] for rate in rates]
+            missed = np.concatenate(reached) - tried._planned(cells, share)
+        return best[1:]
 
     def probability(self, cells):
         """Probability of a positive decision for each row."""
         adjusted = self._effects(cells).adjusted(self.prices)
         if self.randomize:
-            return softmax(adjusted / _TEMPERATURE, axis=1)[:, POSITIVE]
+            chance = softmax(adjusted / _TEMPERATURE, axis=1)[:, POSITIVE]
+            # Far from the boundary nothing is left to chance.
+            return np.where(np.abs(chance - 0.5) > 0.5 - _SURE, chance > 0.5, chance)
         return (adjusted[:, POSITIVE] > adjusted[:, 1 - POSITIVE]).astype(float)
 
     def _terms(self, cells):
@@ -125,16 +127,23 @@ class BlindRule:
         scales = [weight for weight, _ in self.objective.terms] / self.totals[0]
         gains = sum(scale * part for scale, (part, _) in zip(scales, terms))
         effects = [part / size for (part, _), size in zip(rates, self.totals[1])]
-        return Effects(gains, np.stack(effects, axis=-1))
+        empty = np.empty((*gains.shape, 0))
+        return Effects(gains, np.stack(effects, axis=-1) if effects else empty)
 
-    def _solve(self, programme, cells, weights, scale):
+    def _planned(self, cells, weights):
+        """Rates by the probabilities, rates in order and groups within."""
+        chance = self.probability(cells)
+        chances = np.column_stack([1 - chance, chance]) * weights[:, None]
+        return np.einsum("nk,nkr->r", chances, self._effects(cells).rates)
+
+    def _solve(self, programme, cells, weights, missed):
+        """Prices at which rates plus what they miss keep limits and bounds."""
         n_groups = cells.shape[1]
         rows, sides = [], []
         for limit in programme.limits:
             at = self.rates.index(limit.rate) * n_groups
             shares = self.totals[1][at : at + n_groups]
-            tight = replace(limit, tolerance=scale * limit.tolerance)
-            matrix, side = limit_rows(tight, n_groups, shares / shares.sum())
+            matrix, side = limit_rows(limit, n_groups, shares / shares.sum())
             rows.append(self._place(matrix, at))
             sides.append(side)
         for bound in programme.bounds:
@@ -142,10 +151,13 @@ class BlindRule:
             eye = self._place(np.eye(n_groups), at)
             rows += [eye, -eye]
             sides += [np.full(n_groups, bound.high), np.full(n_groups, -bound.low)]
+        if not rows:
+            return np.zeros(0)
+        matrix = np.vstack(rows)
         return solve_prices(
             self._effects(cells),
-            np.vstack(rows),
-            np.concatenate(sides),
+            matrix,
+            np.concatenate(sides) - matrix @ missed,
             weights,
             _TEMPERATURE,
         )
@@ -165,16 +177,3 @@ class BlindRule:
             n_classes=2,
             sample_weight=weights,
         )
-
-
-def _excess(programme, counts):
-    """How far the worst limit is passed."""
-    return max(
-        values.max() - limit.highest(values.min())
-        for limit in programme.limits
-        for values in [limit.rate.values(counts, POSITIVE)[0]]
-    )
-
-
-def _holds(programme, counts):
-    return _excess(programme, counts) <= 1e-3

@@ -193,7 +193,7 @@ class CalibratedEqualizedOddsClassifier(BaseProbabilityPostprocessor):
         try:
             weights = programme.mix()
         except InfeasibleError:
-            nearest = programme._nearest_tolerance(False)
+            nearest = programme.nearest_tolerance()
             warnings.warn(
                 f"{type(self).__name__}: no share of withheld scores brings "
                 f"{self.fairness!r} within {self.tolerance:g}. The nearest within "
@@ -201,7 +201,7 @@ class CalibratedEqualizedOddsClassifier(BaseProbabilityPostprocessor):
                 UserWarning,
                 stacklevel=5,
             )
-            weights = programme._with_tolerance(nearest).mix()
+            weights = programme.with_tolerance(nearest).mix()
         return np.array([share for _, share in weights])
 
     def _calibrated(self, y_score, groups):

@@ -67,6 +67,15 @@ class Limit:
             return high - self.tolerance
         return high * (1 - self.tolerance)
 
+    def excess(self, counts):
+        """How far rates at group counts (n_groups, 2, 2) pass what is allowed."""
+        rates = self.rate.values(counts, POSITIVE)[0]
+        low, high = rates.min(), rates.max()
+        if self.reference == "groups":
+            return high - self.highest(low)
+        overall = self.rate.values(counts.sum(axis=0, keepdims=True), POSITIVE).item()
+        return max(high - self.highest(overall), overall - self.highest(low))
+
 
 @dataclass(frozen=True)
 class Bound:
@@ -78,6 +87,11 @@ class Bound:
 
     def __str__(self):
         return f"{self.rate.name} in [{self.low:g}, {self.high:g}]"
+
+    def excess(self, counts):
+        """How far rates at group counts (n_groups, 2, 2) pass floor or ceiling."""
+        rates = self.rate.values(counts, POSITIVE)[0]
+        return max(rates.max() - self.high, self.low - rates.min())
 
 
 @dataclass(frozen=True)
@@ -274,7 +288,7 @@ class Programme:
 
     def mix_all(self, tolerances):
         """Best mixtures at every tolerance (of all limits), a list of weights."""
-        paths = [self._with_tolerance(tolerance) for tolerance in tolerances]
+        paths = [self.with_tolerance(tolerance) for tolerance in tolerances]
         if self._is_one_rate:
             limits = [programme.limits[0] for programme in paths]
             return best_mixtures(self._values(limits[0].rate), self._gains(), limits)
@@ -306,6 +320,45 @@ class Programme:
         """Group counts of shape (n_groups, 2, 2) under mixture weights."""
         return np.stack([p.mixed(w) for p, w in zip(self.points, weights)])
 
+    def excess(self, counts):
+        """How far the worst limit or bound is passed at group counts."""
+        parts = [*self.limits, *self.bounds]
+        return max((part.excess(counts) for part in parts), default=-np.inf)
+
+    def with_tolerance(self, tolerance):
+        """The same programme with this tolerance for all limits."""
+        limits = [replace(limit, tolerance=tolerance) for limit in self.limits]
+        return replace(self, limits=limits)
+
+    def is_feasible(self, integral=False):
+        """Whether some mixture, or some single points, keep limits and bounds."""
+        nothing = [np.zeros(len(points)) for points in self.points]
+        return self._optimise(nothing, integral)[0] is not None
+
+    def nearest_tolerance(self, integral=False):
+        """Smallest tolerance, for all limits, that is feasible, rounded up.
+
+        Parameters
+        ----------
+        integral : bool, default=False
+            Whether single operating points are to be chosen.
+
+        Returns
+        -------
+        tolerance : float or None
+            At least the largest one asked for; None where bounds alone conflict.
+        """
+        low, high = max((limit.tolerance for limit in self.limits), default=1.0), 1.0
+        if not self.limits or not self.with_tolerance(high).is_feasible(integral):
+            return None
+        while high - low > 5e-4:
+            middle = (low + high) / 2
+            if self.with_tolerance(middle).is_feasible(integral):
+                high = middle
+            else:
+                low = middle
+        return high
+
     @property
     def _is_one_rate(self):
         return (
@@ -315,10 +368,6 @@ class Programme:
             and self.objective.is_linear
             and not self.objective.worst_group
         )
-
-    def _with_tolerance(self, tolerance):
-        limits = [replace(limit, tolerance=tolerance) for limit in self.limits]
-        return replace(self, limits=limits)
 
     def _totals(self, rate):
         """Numerator and denominator of a rate at every point, a pair per group."""
@@ -436,12 +485,12 @@ class Programme:
                 group
                 for size in (1, 2)
                 for group in itertools.combinations(parts, size)
-                if not self._only(group)._is_feasible(integral)
+                if not self._only(group).is_feasible(integral)
             ),
             parts,
         )
         message = "No thresholds satisfy " + " and ".join(map(str, culprits)) + "."
-        nearest = self._nearest_tolerance(integral)
+        nearest = self.nearest_tolerance(integral)
         if nearest is None:
             return message + " Loosen `bounds`: no tolerance makes them feasible."
         return message + (
@@ -453,22 +502,6 @@ class Programme:
         limits = [part for part in parts if isinstance(part, Limit)]
         bounds = [part for part in parts if isinstance(part, Bound)]
         return replace(self, limits=limits, bounds=bounds)
-
-    def _is_feasible(self, integral):
-        nothing = [np.zeros(len(points)) for points in self.points]
-        return self._optimise(nothing, integral)[0] is not None
-
-    def _nearest_tolerance(self, integral):
-        low, high = max((limit.tolerance for limit in self.limits), default=1.0), 1.0
-        if not self.limits or not self._with_tolerance(high)._is_feasible(integral):
-            return None
-        while high - low > 5e-4:
-            middle = (low + high) / 2
-            if self._with_tolerance(middle)._is_feasible(integral):
-                high = middle
-            else:
-                low = middle
-        return high
 
 
 class _Rows:

@@ -8,10 +8,11 @@ from numbers import Real
 import numpy as np
 from sklearn.base import clone
 from sklearn.utils import Bunch, _safe_indexing
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metadata_routing import MethodMapping, process_routing
+from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from fairsk.definitions import FairnessDefinition, get_definition, group_counts
-from fairsk.postprocessing._base import BasePostprocessor, Deal
+from fairsk.postprocessing._base import BasePostprocessor, Deal, take_all
 from fairsk.postprocessing._blind import BlindRule
 from fairsk.postprocessing._certificate import certify
 from fairsk.postprocessing._hulls import Operating, sort_groups
@@ -26,7 +27,13 @@ from fairsk.postprocessing._programme import (
     read_limits,
 )
 from fairsk.utils._draws import row_draws
-from fairsk.utils._sklearn import HasMethods, Interval, StrOptions, _num_samples
+from fairsk.utils._sklearn import (
+    HasMethods,
+    Interval,
+    StrOptions,
+    _num_samples,
+    _routing_enabled,
+)
 
 # A group with fewer samples behind one of its rates is warned about.
 _RARE = 20
@@ -383,14 +390,17 @@ class ThresholdOptimizer(BasePostprocessor):
                 '`response_method="predict_proba"`, or `group_aware=True`.'
             )
         cells = 2 * groups.codes.astype(np.intp) + positive
-        model = self.estimator if self.group_estimator is None else self.group_estimator
-        self.group_estimator_ = clone(model).fit(X, cells)
+        model = self._group_model
+        params = self._group_params(sample_weight)
+        self.group_estimator_ = clone(model).fit(X, cells, **params)
         joint = np.empty((len(cells), 2 * len(self.group_labels_)))
         seed = self.draw_seed_ + 1
         fold = Deal.of(X, positive, groups, sample_weight, seed).folds(_FOLDS)
         for k in np.unique(fold):
             train, test = np.flatnonzero(fold != k), np.flatnonzero(fold == k)
-            part = clone(model).fit(_safe_indexing(X, train), cells[train])
+            part = clone(model).fit(
+                _safe_indexing(X, train), cells[train], **take_all(params, train)
+            )
             joint[test] = self._joint(part, _safe_indexing(X, test))
         self._blind, self.counts_ = BlindRule.fit(
             programme,
@@ -402,6 +412,41 @@ class ThresholdOptimizer(BasePostprocessor):
         )
         self._warn_unpredictable(programme)
 
+    @property
+    def _group_model(self):
+        return self.estimator if self.group_estimator is None else self.group_estimator
+
+    def _group_params(self, sample_weight):
+        """Metadata for the fit of the model of group and label."""
+        if sample_weight is None:
+            return {}
+        if _routing_enabled():
+            routed = process_routing(self, "fit", sample_weight=sample_weight)
+            return routed.group_estimator.fit
+        takes = has_fit_parameter(self._group_model, "sample_weight")
+        return {"sample_weight": sample_weight} if takes else {}
+
+    def get_metadata_routing(self):
+        """Metadata that this estimator, its base model and its group model request.
+
+        Returns
+        -------
+        routing : MetadataRouter
+            Requests of this estimator, its models and its splitter.
+        """
+        router = super().get_metadata_routing()
+        if not self.group_aware:
+            mapping = MethodMapping().add(caller="fit", callee="fit")
+            router.add(group_estimator=self._group_model, method_mapping=mapping)
+        return router
+
+    def _own_request(self):
+        request = super()._own_request()
+        if not self.group_aware:
+            for method in (request.predict, request.predict_proba):
+                method.add_request(param="sensitive_features", alias=False)
+        return request
+
     def _joint(self, model, X):
         """Probability of each cell, 0 for cells that the model has not seen."""
         joint = np.zeros((_num_samples(X), 2 * len(self.group_labels_)))
@@ -409,18 +454,18 @@ class ThresholdOptimizer(BasePostprocessor):
         return joint
 
     def _warn_unpredictable(self, programme):
-        for limit in programme.limits:
-            rates = limit.rate.values(self.counts_, POSITIVE)[0]
-            sizes = limit.rate.totals(self.counts_, POSITIVE)[1][0]
+        for needed in programme.limits + programme.bounds:
+            rates = needed.rate.values(self.counts_, POSITIVE)[0]
+            sizes = needed.rate.totals(self.counts_, POSITIVE)[1][0]
             noise = np.sqrt(
                 np.sum(
                     (rates * (1 - rates) / sizes)[[np.argmin(rates), np.argmax(rates)]]
                 )
             )
-            if rates.max() > limit.highest(rates.min()) + 2 * noise:
+            if needed.excess(self.counts_) > 2 * noise:
                 warnings.warn(
                     f"{type(self).__name__}: the groups cannot be told from X well "
-                    f"enough to hold {limit}. Without the group the rates are "
+                    f"enough to hold {needed}. Without the group the rates are "
                     f"{rates.min():.3f} to {rates.max():.3f}. Add features, a better "
                     "`group_estimator`, or set `group_aware=True`.",
                     UserWarning,
@@ -567,6 +612,7 @@ class ThresholdOptimizer(BasePostprocessor):
         y_pred : ndarray of shape (n_samples,)
             Predicted labels.
         """
+        check_is_fitted(self, "estimator_")
         if self.group_aware or len(self.group_labels_) == 1:
             y_score, codes = self._scores_and_codes(X, sensitive_features, "predict")
             positive = self._policy.decide(y_score, codes, X, self.draw_seed_)
@@ -591,6 +637,7 @@ class ThresholdOptimizer(BasePostprocessor):
             Probability that `predict` gives each of `classes_`, over its random draw.
             For the probability of the label ask `estimator_`.
         """
+        check_is_fitted(self, "estimator_")
         if self.group_aware or len(self.group_labels_) == 1:
             y_score, codes = self._scores_and_codes(
                 X, sensitive_features, "predict_proba"

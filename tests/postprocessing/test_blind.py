@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
+import sklearn
 from scipy.optimize import linprog
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from fairsk.datasets import make_biased_classification
@@ -81,18 +83,72 @@ def test_groups_that_x_does_not_tell_warn(rng):
     X, y, group = make_biased_classification(
         2000, proxy_strength=0.0, base_rate_gap=0.0, random_state=0
     )
-    # The labels of one group are noise, which X does not show. The floor keeps the
+    # The labels of one group are noise, which X does not show. The bounds keep the
     # rule from deciding at random for everybody.
     y = np.where(group == 1, rng.integers(0, 2, len(y)), y)
     model = ThresholdOptimizer(
         LogisticRegression(),
         fairness="equal_opportunity",
-        bounds={"false_positive_rate": (None, 0.3)},
+        bounds={
+            "true_positive_rate": (0.5, None),
+            "false_positive_rate": (None, 0.3),
+        },
         group_aware=False,
         tolerance=0.01,
     )
     with pytest.warns(UserWarning, match="cannot be told from X well enough"):
         model.fit(X, y, sensitive_features=group)
+
+
+@pytest.mark.parametrize("reference", ["groups", "overall"])
+def test_ceilings_hold_without_any_definition_and_next_to_one(data, reference):
+    X, y, group = data
+    bounds = {"false_positive_rate": (None, 0.15)}
+    free = ThresholdOptimizer(
+        LogisticRegression(), fairness=None, group_aware=False, randomize=False
+    )
+    free.fit(X, y, sensitive_features=group)
+    plain = LogisticRegression().fit(X, y)
+    np.testing.assert_array_equal(free.predict(X), plain.predict(X))
+    for fairness in (None, "demographic_parity"):
+        model = ThresholdOptimizer(
+            LogisticRegression(),
+            fairness=fairness,
+            tolerance=0.05,
+            reference=reference,
+            bounds=bounds,
+            group_aware=False,
+        ).fit(X, y, sensitive_features=group)
+        assert model.rates_["false_positive_rate"].max() <= 0.15 + 2e-3
+        if fairness is not None:
+            selected = model.rates_["selection_rate"]
+            everybody = model.counts_[:, :, 1].sum() / model.counts_.sum()
+            gap = np.ptp(selected)
+            if reference == "overall":
+                gap = np.abs(selected - everybody).max()
+            assert gap <= 0.05 + 2e-3
+
+
+def test_groups_are_requested_in_fit_only(data):
+    X, y, group = data
+    with sklearn.config_context(enable_metadata_routing=True):
+        base = LogisticRegression().set_fit_request(sample_weight=True)
+        model = ThresholdOptimizer(base, group_aware=False, random_state=0)
+        model.set_fit_request(sample_weight=True)
+        routing = model.get_metadata_routing()
+        asked = ["sensitive_features"]
+        assert routing.consumes("fit", asked) == {"sensitive_features"}
+        assert routing.consumes("predict", asked) == set()
+        assert routing.consumes("predict_proba", asked) == set()
+        weight = np.random.default_rng(0).integers(1, 4, len(y)).astype(float)
+        model.fit(X, y, sensitive_features=group, sample_weight=weight)
+        routed = model.predict_proba(X)
+    plain = clone(model).fit(X, y, sensitive_features=group, sample_weight=weight)
+    np.testing.assert_array_equal(routed, plain.predict_proba(X))
+    # The model of the group learns from the weights, too.
+    cells = 2 * group + y
+    expected = LogisticRegression().fit(X, cells, weight).coef_
+    np.testing.assert_allclose(plain.group_estimator_.coef_, expected)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from fairsk.utils.checks import parametrize_with_fair_checks
         ThresholdOptimizer(
             LogisticRegression(), fairness="equalized_odds", randomize=True
         ),
+        ThresholdOptimizer(LogisticRegression(tol=1e-10), group_aware=False),
     ]
 )
 def test_fairness_checks(estimator, check):

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -288,7 +289,7 @@ def test_infeasible_pair_is_named_with_the_nearest_feasible_tolerance():
         programme.mix()
     nearest = float(str(e.value).split("tolerance is ")[1].split(";")[0])
     for tolerance, feasible in ((nearest, True), (nearest - 0.01, False)):
-        assert programme._with_tolerance(tolerance)._is_feasible(False) == feasible
+        assert programme.with_tolerance(tolerance).is_feasible() == feasible
 
 
 def test_definition_that_is_not_linear_raises_and_lists_the_linear_ones():
@@ -322,6 +323,32 @@ def test_unknown_objective_raises(objective, message):
 def test_malformed_bounds_raise(bounds, message):
     with pytest.raises(ValueError, match=message):
         read_bounds(bounds)
+
+
+@pytest.mark.parametrize("reference", ["groups", "overall"])
+@pytest.mark.parametrize("disparity", ["difference", "ratio"])
+def test_excess_is_0_at_the_tolerance_that_just_holds(rng, disparity, reference):
+    for _ in range(20):
+        counts = rng.integers(1, 9, (3, 2, 2)).astype(float)
+        rates = counts[:, 1, 1] / counts[:, 1].sum(axis=1)
+        overall = counts[:, 1, 1].sum() / counts[:, 1].sum()
+        others = rates if reference == "groups" else [overall]
+        pairs = [sorted(pair) for pair in itertools.product(rates, others)]
+        if disparity == "difference":
+            reached = max(high - low for low, high in pairs)
+        else:
+            reached = 1 - min(low / high for low, high in pairs)
+        limit = Limit("x", RATES["true_positive_rate"], reached, disparity, reference)
+        assert limit.excess(counts) == pytest.approx(0, abs=1e-12)
+        assert replace(limit, tolerance=reached - 0.01).excess(counts) > 0
+
+
+def test_excess_of_a_bound_is_the_larger_side():
+    counts = np.array([[[6.0, 4], [1, 1]], [[1, 9], [1, 1]]])
+    rate = RATES["false_positive_rate"]
+    assert Bound(rate, 0.5, 1.0).excess(counts) == pytest.approx(0.1)
+    assert Bound(rate, 0.0, 0.6).excess(counts) == pytest.approx(0.3)
+    assert Bound(rate, 0.4, 0.9).excess(counts) == pytest.approx(0.0)
 
 
 def test_limit_inverts_itself():
