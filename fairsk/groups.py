@@ -8,6 +8,7 @@ from scipy import sparse
 
 from fairsk.utils._columns import as_array, as_column, factorize_column
 from fairsk.utils._factorize import factorize, small_codes
+from fairsk.utils._lookup import lookup
 from fairsk.utils._namespace import namespace
 
 
@@ -124,10 +125,12 @@ class Groups:
                 f"unseen group(s) {_short(unknown)}. Fit on data that have them, or "
                 "join them to a known group."
             )
-        # Missing samples have the code -1, which reads the last entry.
-        table = [position.get(label, -1) for label in self.labels] + [-1]
-        table = np.array(table, dtype=int)
-        codes = small_codes(table[self.codes], len(labels))
+        table = [position.get(label, -1) for label in self.labels]
+        if table == list(range(len(table))):
+            codes = self.codes
+        else:
+            # Missing samples have the code -1, which reads the last entry.
+            codes = lookup(small_codes(np.array([*table, -1]), len(labels)), self.codes)
         return Groups(codes, list(labels), self.names)
 
 

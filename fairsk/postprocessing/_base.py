@@ -25,6 +25,7 @@ from fairsk.base import GroupAwareMixin
 from fairsk.groups import Groups
 from fairsk.utils._draws import row_draws
 from fairsk.utils._factorize import factorize
+from fairsk.utils._lookup import lookup
 from fairsk.utils._sklearn import (
     HasMethods,
     Interval,
@@ -272,6 +273,13 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
         return tags
 
 
+def _all_finite(scores):
+    # One finite sum tells it in a single pass; an infinite one may be an overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = np.sum(scores, dtype=float)
+    return bool(np.isfinite(total)) or bool(np.isfinite(scores).all())
+
+
 class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
     """Base of meta-estimators that decide anew from a binary classifier's scores.
 
@@ -306,7 +314,7 @@ class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
                 )
             return scores
         scores = values if self._pos_index == 1 else -values
-        if scores.ndim != 1 or not np.isfinite(scores).all():
+        if scores.ndim != 1 or not _all_finite(scores):
             raise ValueError(
                 f"{type(self).__name__} needs one finite score per sample. Got an "
                 f"array of shape {values.shape} from decision_function of "
@@ -342,6 +350,11 @@ class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
             )
         positive = (labels == self.pos_label_)[codes]
         return positive, positive
+
+    def _labels_of(self, positive):
+        """Labels of decisions: the positive class where `positive`."""
+        second = positive if self._pos_index == 1 else ~positive
+        return lookup(self.classes_, second.view(np.int8))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

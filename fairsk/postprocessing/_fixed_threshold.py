@@ -143,7 +143,7 @@ class FixedThresholdClassifier(BasePostprocessor):
         y_score = self._score(X, sensitive_features, "predict")
         groups = self._known_groups(X, sensitive_features)
         positive = self._policy.decide(y_score, groups.codes, X, 0)
-        return self.classes_[(positive == self._pos_index).astype(np.intp)]
+        return self._labels_of(positive)
 
     @available_if(lambda self: hasattr(self.estimator, "predict_proba"))
     def predict_proba(self, X, *, sensitive_features=None):

@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.utils import _safe_indexing, indexable
 
 from fairsk.utils._draws import row_draws
+from fairsk.utils._lookup import blocks, lookup
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,8 @@ class Policy:
         """Probability of a positive decision for each sample."""
         probability = np.zeros(len(y_score))
         for thresholds, weights in zip(self.thresholds.T, self.weights.T):
-            above = y_score >= thresholds[group_codes]
-            probability += above * weights[group_codes]
+            above = _reaches(y_score, thresholds, group_codes)
+            probability += above * lookup(weights, group_codes)
         # Weights add up to 1 only up to rounding.
         return np.where(probability > 1.0 - 1e-12, 1.0, probability)
 
@@ -82,13 +83,22 @@ class Policy:
         Rows between the thresholds of a mixture draw a number from what they hold
         (:func:`fairsk.utils._draws.row_draws`), so that calls agree.
         """
-        positive = y_score >= self.thresholds[:, 0][group_codes]
+        positive = _reaches(y_score, self.thresholds[:, 0], group_codes)
         if not self.is_mixed:
             return positive
-        lowest = y_score >= self.thresholds[:, -1][group_codes]
+        lowest = _reaches(y_score, self.thresholds[:, -1], group_codes)
         between = np.flatnonzero(lowest & ~positive)
         if len(between):
             draws = row_draws(_safe_indexing(indexable(X)[0], between), seed)
             codes = np.asarray(group_codes)[between]
             positive[between] = draws < self.probability(y_score[between], codes)
         return positive
+
+
+def _reaches(y_score, thresholds, group_codes):
+    """Whether each score is at least the threshold of its group."""
+    reaches = np.empty(len(y_score), dtype=bool)
+    for rows in blocks(len(y_score)):
+        cuts = thresholds.take(group_codes[rows])
+        np.greater_equal(y_score[rows], cuts, out=reaches[rows])
+    return reaches

@@ -211,7 +211,7 @@ class RejectOptionClassifier(BasePostprocessor):
             y_score >= self.cut_ - self.margin_,
             y_score > self.cut_ + self.margin_,
         )
-        labels = self.classes_[(positive == self._pos_index).astype(np.intp)]
+        labels = self._labels_of(positive)
         if not self.abstain:
             return labels
         labels = labels.astype(object)

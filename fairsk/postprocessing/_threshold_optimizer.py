@@ -619,7 +619,7 @@ class ThresholdOptimizer(BasePostprocessor):
         else:
             chance = self._blind_probability(X, sensitive_features, "predict")
             positive = row_draws(X, self.draw_seed_) < chance
-        return self.classes_[(positive == self._pos_index).astype(np.intp)]
+        return self._labels_of(positive)
 
     def predict_proba(self, X, *, sensitive_features=None):
         """Probability of each decision: 0 or 1 where no thresholds are mixed.

@@ -369,6 +369,16 @@ def test_scores_outside_their_range_raise(data):
         model.fit(X, y, sensitive_features=group)
 
 
+def test_finite_scores_whose_sum_overflows_are_taken(scored):
+    X, y, group = scored
+    X = np.column_stack([np.where(X[:, 0] > 0, 1e308, 9e307), X[:, 1]])
+    model = _prefit(X, y, tolerance=1.0).fit(X, y, sensitive_features=group)
+    assert np.isfinite(model.objective_value_)
+    X[0, 0] = np.nan
+    with pytest.raises(ValueError, match="one finite score per sample"):
+        model.predict(X, sensitive_features=group)
+
+
 def test_labels_unknown_to_the_fitted_estimator_raise(scored):
     X, y, group = scored
     model = _prefit(X, y)
