@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import narwhals.stable.v1 as nw
 import numpy as np
-from imblearn.base import SamplerMixin
+from imblearn.base import BaseSampler
+from imblearn.utils import check_target_type
 from scipy import sparse
-from sklearn.base import BaseEstimator, OneToOneFeatureMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state, get_tags
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -56,6 +56,34 @@ class Strata:
         shape = (self.groups.n_groups, len(self.classes))
         return np.bincount(self.cells, minlength=shape[0] * shape[1]).reshape(shape)
 
+    @property
+    def row_of_class(self):
+        """A row of each class, shape (n_classes,)."""
+        return np.unique(self.y_codes, return_index=True)[1]
+
+    def table(self, group_rows, y_codes):
+        """Rows by (group, label) of an output.
+
+        Parameters
+        ----------
+        group_rows : int ndarray of shape (n_resampled,)
+            For each row of the output a row of the input that is of its group.
+        y_codes : int ndarray of shape (n_resampled,)
+            Label of each row of the output.
+
+        Returns
+        -------
+        table : dict of (group, label) to int
+            Of the cells that have rows.
+        """
+        shape = (self.groups.n_groups, len(self.classes))
+        cells = self.groups.codes[group_rows].astype(int) * shape[1] + y_codes
+        counts = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+        labels, classes = self.groups.labels, self.classes.tolist()
+        return {
+            (labels[g], classes[k]): int(counts[g, k]) for g, k in np.argwhere(counts)
+        }
+
     def rows_by_cell(self):
         """Rows of each cell, in their order."""
         n_cells = self.groups.n_groups * len(self.classes)
@@ -73,7 +101,8 @@ class Resampled:
         Positions in the input.
     y_codes : int ndarray of shape (n_taken + n_made,), default=None
         Labels; None where nothing was made and all labels are as before.
-    made : ndarray of shape (n_made, n_features), default=None
+    made : ndarray, sparse matrix or DataFrame of shape (n_made, n_features), \
+            default=None
         Rows that were made.
     group_rows : int ndarray of shape (n_made,), default=None
         For each of them a row of the input that is of its group.
@@ -85,9 +114,7 @@ class Resampled:
     group_rows: np.ndarray = None
 
 
-class GroupAwareSampler(
-    GroupAwareMixin, SamplerMixin, OneToOneFeatureMixin, BaseEstimator
-):
+class GroupAwareSampler(GroupAwareMixin, BaseSampler):
     """Base of the samplers: checks, containers, and what the pipeline asks.
 
     Subclasses write ``_fit_resample(strata)``, which returns a :class:`Resampled`, and
@@ -128,14 +155,15 @@ class GroupAwareSampler(
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             The rows.
         y : array-like of shape (n_samples,)
-            The labels.
+            The labels, or their indicators in n_classes columns.
         sensitive_features : array-like, Series, DataFrame or dict, default=None
             The groups. :class:`fairsk.pipeline.Pipeline` resamples them, too.
 
         Returns
         -------
         X_resampled : of the type of X, with n_resampled rows
-            Rows that were taken, then rows that were made.
+            Rows that were taken, then rows that were made. Indices of pandas start
+            anew.
         y_resampled : of the type of y
             Their labels.
         """
@@ -145,20 +173,27 @@ class GroupAwareSampler(
         n_made = 0 if resampled.made is None else resampled.made.shape[0]
         self.sample_indices_ = np.concatenate([taken, np.full(n_made, -1)])
         self.group_indices_ = taken
-        raw = X if hasattr(X, "shape") else strata.X
-        X_resampled = take_rows(raw, taken)
+        X_resampled = take_rows(X if hasattr(X, "shape") else strata.X, taken)
         if n_made:
             self.group_indices_ = np.concatenate([taken, resampled.group_rows])
             X_resampled = append_rows(X_resampled, resampled.made)
-        if resampled.y_codes is None:
-            return X_resampled, take_rows(y, taken)
-        return X_resampled, like_column(y, strata.classes[resampled.y_codes])
+        y_codes = resampled.y_codes
+        y_codes = strata.y_codes[taken] if y_codes is None else y_codes
+        self.sampling_strategy_ = strata.table(self.group_indices_, y_codes)
+        # Any row of a label has it as it came: container, dtype, categories.
+        y_resampled = take_rows(y, strata.row_of_class[y_codes])
+        if isinstance(X, list):
+            X_resampled = X_resampled.tolist()
+        return number_anew(X_resampled), number_anew(y_resampled)
 
     def _check_strata(self, X, y, sensitive_features):
+        if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
+            y = check_target_type(np.asarray(y))  # indicators become positions
         if self._makes_rows:
             checked, y_checked = validate_data(self, X, y, accept_sparse="csr")
         else:
             checked, y_checked = check_fit_input(self, X, y)
+            self._check_finite(checked)
         check_classification_targets(y_checked)
         groups = self._check_groups(
             X if hasattr(X, "shape") else checked, sensitive_features
@@ -167,13 +202,23 @@ class GroupAwareSampler(
         first = np.unique(groups.codes, return_index=True)[1]
         groups = groups.recode([groups.labels[g] for g in np.argsort(first)])
         classes, y_codes = factorize(y_checked)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs two classes. Got one class: "
+                f"{classes.tolist()}. Collect samples of another."
+            )
         random_state = check_random_state(getattr(self, "random_state", None))
         return Strata(checked, y_codes.astype(int), classes, groups, random_state)
 
+    def _check_finite(self, X):
+        """Raise where an array has missing or infinite numbers that must not be."""
+        frame = nw.from_native(X, eager_only=True, pass_through=True)
+        if not (isinstance(frame, nw.DataFrame) or get_tags(self).input_tags.allow_nan):
+            check_array(X, dtype=None, accept_sparse=True, estimator=self)
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        tags.input_tags.sparse = True
+        tags.sampler_tags.sample_indices = True
         tags.input_tags.allow_nan = not self._makes_rows
         # What copies rows can copy anything.
         tags.input_tags.string = tags.input_tags.categorical = not self._makes_rows
@@ -209,7 +254,7 @@ def append_rows(X, made):
             {name: made[:, j] for j, name in enumerate(frame.columns)}, backend=backend
         )
     columns = [
-        (more.round() if kept.dtype.is_integer() else more).cast(kept.dtype)
+        _cast_like(more, kept)
         for kept, more in zip(
             frame.iter_columns(), nw.from_native(made, eager_only=True).iter_columns()
         )
@@ -218,32 +263,36 @@ def append_rows(X, made):
     return nw.concat([frame, more]).to_native()
 
 
-def like_column(column, values):
-    """Values in a container like that of another column.
+def number_anew(values):
+    """Number the rows of a pandas container from 0; leave others as they are.
 
     Parameters
     ----------
-    column : array-like or Series
-        The model.
-    values : ndarray
-        The values.
+    values : array-like, sparse matrix, Series or DataFrame
+        The container.
 
     Returns
     -------
-    new : of the type of `column`
-        The values.
+    numbered : of the type of `values`
+        The same values.
     """
-    series = nw.from_native(
-        column, eager_only=True, series_only=True, pass_through=True
+    frame = nw.from_native(
+        values, eager_only=True, allow_series=True, pass_through=True
     )
-    if isinstance(series, nw.Series):
-        new = nw.new_series(
-            name=series.name,
-            values=values.tolist(),
-            backend=nw.get_native_namespace(series),
-        )
-        return new.cast(series.dtype).to_native()
-    return values.tolist() if isinstance(column, list) else values
+    if isinstance(frame, (nw.DataFrame, nw.Series)):
+        return nw.maybe_reset_index(frame).to_native()
+    return values
+
+
+def _cast_like(more, kept):
+    if kept.dtype == more.dtype:  # categories are kept, which a cast would renew
+        return more
+    if kept.dtype.is_integer():
+        more = more.round()
+    if kept.dtype == nw.Unknown:  # a sparse column, which only pandas itself knows
+        native = more.to_native().astype(kept.to_native().dtype)
+        return nw.from_native(native, series_only=True)
+    return more.cast(kept.dtype)
 
 
 def _round_to(made, dtype):

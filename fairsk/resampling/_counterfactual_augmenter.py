@@ -3,10 +3,9 @@
 import narwhals.stable.v1 as nw
 import numpy as np
 from scipy import sparse
-from sklearn.utils import check_array
 
 from fairsk.groups import read_columns
-from fairsk.resampling._base import GroupAwareSampler
+from fairsk.resampling._base import GroupAwareSampler, Resampled
 from fairsk.utils._rows import take_rows
 
 
@@ -36,6 +35,8 @@ class CounterfactualAugmenter(GroupAwareSampler):
         Position of a row of the same group.
     source_indices_ : ndarray of shape (n_resampled,)
         Position of the row that each row of the output was, before it was changed.
+    sampling_strategy_ : dict of (group, label) to int
+        Rows of each cell of the output.
     group_labels_ : list of length n_groups
         The groups.
     n_features_in_ : int
@@ -63,7 +64,7 @@ class CounterfactualAugmenter(GroupAwareSampler):
     >>> from fairsk.resampling import CounterfactualAugmenter
     >>> X, y = [[0.0, 7.0], [1.0, 8.0]], [0, 1]
     >>> X_new, y_new = CounterfactualAugmenter(group_by=0).fit_resample(X, y)
-    >>> X_new.tolist(), y_new
+    >>> X_new, y_new
     ([[0.0, 7.0], [1.0, 8.0], [0.0, 8.0], [1.0, 7.0]], [0, 1, 1, 0])
     """
 
@@ -78,30 +79,10 @@ class CounterfactualAugmenter(GroupAwareSampler):
         self.group_by = group_by
         self.mapping = mapping
 
-    def fit_resample(self, X, y, *, sensitive_features=None):
-        """Add the changed rows.
-
-        Parameters
-        ----------
-        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
-            The rows.
-        y : array-like of shape (n_samples,)
-            The labels.
-        sensitive_features : array-like, Series, DataFrame or dict, default=None
-            The groups.
-
-        Returns
-        -------
-        X_resampled : of the type of X, with n_groups * n_samples rows
-            The rows, then the changed ones.
-        y_resampled : of the type of y
-            Their labels.
-        """
-        self._validate_params()
-        strata = self._check_strata(X, y, sensitive_features)
-        X = X if hasattr(X, "shape") else strata.X
-        n_rows, groups = len(strata.y_codes), strata.groups
-        parts, source, group_rows = [X], [np.arange(n_rows)], [np.arange(n_rows)]
+    def _fit_resample(self, strata):
+        X, groups = strata.X, strata.groups
+        rows = np.arange(len(strata.y_codes))
+        made, source, group_rows = [], [rows], []
         for group, label in enumerate(groups.labels):
             others = np.flatnonzero(groups.codes != group)
             if not len(others):
@@ -112,25 +93,18 @@ class CounterfactualAugmenter(GroupAwareSampler):
                 changed = self._change(changed, take_rows(X, [model]))
             if self.mapping is not None:
                 changed = self.mapping(changed, label)
-            parts.append(changed)
+            made.append(changed)
             source.append(others)
             group_rows.append(np.full(len(others), model))
         self.source_indices_ = np.concatenate(source)
-        self.group_indices_ = np.concatenate(group_rows)
-        self.sample_indices_ = self.source_indices_.copy()
-        self.sample_indices_[n_rows:] = -1
-        return _concatenate(parts), take_rows(y, self.source_indices_)
-
-    def _fit_resample(self, strata):
-        """Nothing: `fit_resample` needs the columns as they come."""
-        raise NotImplementedError
-
-    def _check_strata(self, X, y, sensitive_features):
-        frame = nw.from_native(X, eager_only=True, pass_through=True)
-        if not isinstance(frame, nw.DataFrame):
-            # Among numbers, one that is missing or infinite is no group.
-            check_array(X, dtype=None, accept_sparse=True, estimator=self)
-        return super()._check_strata(X, y, sensitive_features)
+        if not made:
+            return Resampled(rows)
+        return Resampled(
+            rows,
+            strata.y_codes[self.source_indices_],
+            _concatenate(made),
+            np.concatenate(group_rows),
+        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -53,6 +53,8 @@ class FairSMOTE(GroupAwareSampler):
         Position in the input of each row of the output, -1 for rows that were made.
     group_indices_ : ndarray of shape (n_resampled,)
         Position of a row of the same group.
+    sampling_strategy_ : dict of (group, label) to int
+        Rows of each cell of the output.
     group_labels_ : list of length n_groups
         The groups.
     n_features_in_ : int
@@ -134,7 +136,7 @@ class FairSMOTE(GroupAwareSampler):
             labels.append(np.full(n_more, label))
         made, rows_of_made = np.vstack(made), np.concatenate(rows_of_made)
         taken, y_codes = np.arange(len(X)), np.concatenate(labels)
-        if self.situation_testing and len(strata.classes) > 1:
+        if self.situation_testing:
             codes = strata.groups.codes[np.concatenate([taken, rows_of_made])]
             passed = self._test_situations(
                 np.vstack([X, made]), y_codes, codes, strata.groups.n_groups

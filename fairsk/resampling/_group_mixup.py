@@ -42,6 +42,8 @@ class GroupMixup(GroupAwareSampler):
         Position in the input of each row of the output, -1 for rows that were made.
     group_indices_ : ndarray of shape (n_resampled,)
         Position of a row of the same group.
+    sampling_strategy_ : dict of (group, label) to int
+        Rows of each cell of the output.
     group_labels_ : list of length n_groups
         The groups.
     n_features_in_ : int

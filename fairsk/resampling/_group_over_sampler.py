@@ -38,6 +38,8 @@ class GroupOverSampler(GroupAwareSampler):
         Position in the input of each row of the output.
     group_indices_ : ndarray of shape (n_resampled,)
         The same.
+    sampling_strategy_ : dict of (group, label) to int
+        Rows of each cell of the output.
     group_labels_ : list of length n_groups
         The groups.
     n_features_in_ : int

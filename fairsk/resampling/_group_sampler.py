@@ -10,6 +10,7 @@ from fairsk.resampling._base import GroupAwareSampler, Resampled
 from fairsk.resampling._synthetic import require_rows
 from fairsk.utils._cells import SAMPLING_SHAPES, sampling_targets
 from fairsk.utils._sklearn import HasMethods, StrOptions
+from fairsk.utils._validation import inherit_tags
 
 
 class GroupSampler(GroupAwareSampler):
@@ -47,6 +48,8 @@ class GroupSampler(GroupAwareSampler):
         Position in the input of each row of the output, -1 for rows that were made.
     group_indices_ : ndarray of shape (n_resampled,)
         Position of a row of the same stratum.
+    sampling_strategy_ : dict of (group, label) to int
+        Rows of each cell of the output.
     group_labels_ : list of length n_groups
         The groups.
     n_features_in_ : int
@@ -154,6 +157,10 @@ class GroupSampler(GroupAwareSampler):
             owner=type(self).__name__,
         )
         return targets.ravel()
+
+    def __sklearn_tags__(self):
+        sampler = SMOTE() if self.sampler is None else self.sampler
+        return inherit_tags(super().__sklearn_tags__(), sampler)
 
     def _kind(self):
         return getattr(self.sampler_, "_sampling_type", None)

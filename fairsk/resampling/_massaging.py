@@ -1,10 +1,12 @@
 """Change the labels that bias is most likely to have changed."""
 
 import numpy as np
+from sklearn.utils import ClassifierTags
 
 from fairsk.resampling._base import GroupAwareSampler, Resampled
-from fairsk.resampling._preferential_sampler import fit_ranker
+from fairsk.resampling._preferential_sampler import as_ranker, fit_ranker
 from fairsk.utils._sklearn import HasMethods
+from fairsk.utils._validation import inherit_tags
 
 
 class Massaging(GroupAwareSampler):
@@ -35,6 +37,8 @@ class Massaging(GroupAwareSampler):
         Rows whose label was changed.
     estimator_ : classifier
         The fitted ranker.
+    sampling_strategy_ : dict of (group, label) to int
+        Rows of each cell of the output.
     group_labels_ : list of length n_groups
         The groups.
     n_features_in_ : int
@@ -78,9 +82,6 @@ class Massaging(GroupAwareSampler):
 
     def _fit_resample(self, strata):
         rows = np.arange(len(strata.y_codes))
-        self.flipped_ = rows[:0]
-        if len(strata.classes) == 1:
-            return Resampled(rows)
         positive = self._check_positive(strata.classes)
         self.estimator_ = fit_ranker(self.estimator, strata)
         score = self.estimator_.predict_proba(strata.X)[:, positive]
@@ -117,9 +118,8 @@ class Massaging(GroupAwareSampler):
         return classes.tolist().index(self.pos_label)
 
     def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        if tags.classifier_tags is not None:
-            tags.classifier_tags.multi_class = False
+        tags = inherit_tags(super().__sklearn_tags__(), as_ranker(self.estimator))
+        tags.classifier_tags = ClassifierTags(multi_class=False)
         return tags
 
 

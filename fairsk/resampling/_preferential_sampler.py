@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from fairsk.resampling._base import GroupAwareSampler, Resampled
 from fairsk.utils._cells import independent, warn_empty_cells
 from fairsk.utils._sklearn import HasMethods
+from fairsk.utils._validation import inherit_tags
 
 
 class PreferentialSampler(GroupAwareSampler):
@@ -37,6 +38,8 @@ class PreferentialSampler(GroupAwareSampler):
         The same.
     estimator_ : classifier
         The fitted ranker.
+    sampling_strategy_ : dict of (group, label) to int
+        Rows of each cell of the output.
     group_labels_ : list of length n_groups
         The groups.
     n_features_in_ : int
@@ -80,8 +83,6 @@ class PreferentialSampler(GroupAwareSampler):
             counts, strata.groups.labels, strata.classes.tolist(), type(self).__name__
         )
         targets = np.rint(independent(counts.astype(float))).astype(int).ravel()
-        if len(strata.classes) == 1:
-            return Resampled(np.arange(len(strata.y_codes)))
         self.estimator_ = fit_ranker(self.estimator, strata)
         sure = self.estimator_.predict_proba(strata.X)
         sure = sure[np.arange(len(sure)), strata.y_codes]
@@ -94,6 +95,31 @@ class PreferentialSampler(GroupAwareSampler):
                 chosen += [rows, np.resize(nearest_first, target - len(rows))]
         return Resampled(np.concatenate(chosen))
 
+    def __sklearn_tags__(self):
+        return inherit_tags(super().__sklearn_tags__(), as_ranker(self.estimator))
+
+
+def as_ranker(estimator):
+    """The ranker that an estimator, or None, stands for.
+
+    Parameters
+    ----------
+    estimator : classifier or None
+        The ranker; None is a logistic regression on standardised features.
+
+    Returns
+    -------
+    ranker : classifier
+        Unfitted; may be `estimator` itself.
+    """
+    if estimator is not None:
+        return estimator
+    return make_pipeline(
+        # Uncentred, which leaves sparse rows sparse.
+        StandardScaler(with_mean=False),
+        LogisticRegression(max_iter=1000),
+    )
+
 
 def fit_ranker(estimator, strata):
     """The ranker, fitted to the positions of the labels.
@@ -101,7 +127,7 @@ def fit_ranker(estimator, strata):
     Parameters
     ----------
     estimator : classifier or None
-        The ranker; None is a logistic regression on standardised features.
+        The ranker, see :func:`as_ranker`.
     strata : Strata
         The rows.
 
@@ -110,10 +136,4 @@ def fit_ranker(estimator, strata):
     fitted : classifier
         A clone.
     """
-    if estimator is None:
-        estimator = make_pipeline(
-            # Uncentred, which leaves sparse rows sparse.
-            StandardScaler(with_mean=False),
-            LogisticRegression(max_iter=1000),
-        )
-    return clone(estimator).fit(strata.X, strata.y_codes)
+    return clone(as_ranker(estimator)).fit(strata.X, strata.y_codes)

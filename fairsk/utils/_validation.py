@@ -1,6 +1,7 @@
 """Validation that leaves frames to the estimators that know their columns."""
 
 import narwhals.stable.v1 as nw
+from sklearn.utils import get_tags
 from sklearn.utils.validation import (
     assert_all_finite,
     check_consistent_length,
@@ -64,3 +65,24 @@ def check_predict_input(estimator, X):
     if isinstance(frame, nw.DataFrame):
         return validate_data(estimator, X, reset=False, skip_check_array=True)
     return validate_data(estimator, X, reset=False, **_ANY_ARRAY)
+
+
+def inherit_tags(tags, estimator):
+    """Take over from an inner estimator what it says of its input.
+
+    Parameters
+    ----------
+    tags : Tags
+        Of the outer estimator.
+    estimator : estimator
+        The inner one.
+
+    Returns
+    -------
+    tags : Tags
+        The same object.
+    """
+    inner = get_tags(estimator).input_tags
+    for name in ("sparse", "allow_nan", "string", "categorical"):
+        setattr(tags.input_tags, name, getattr(inner, name))
+    return tags

@@ -167,3 +167,33 @@ def test_frames_keep_their_dtypes():
         numbers, y, sensitive_features=group
     )
     assert X_new.dtypes.tolist() == numbers.dtypes.tolist()
+
+
+@pytest.mark.parametrize("sampler", TAKING + MAKING, ids=str)
+def test_the_table_of_the_output_is_told(sampler):
+    X, y, group = problem(0)
+    _, y_new = sampler.fit_resample(X, y, sensitive_features=group)
+    of_row = list(zip(group[sampler.group_indices_].tolist(), y_new.tolist()))
+    expected = {cell: of_row.count(cell) for cell in set(of_row)}
+    assert sampler.sampling_strategy_ == expected
+
+
+@pytest.mark.parametrize("sampler", TAKING + MAKING, ids=str)
+def test_rows_of_frames_are_numbered_anew(sampler):
+    X, y, group = problem(0)
+    index = np.random.default_rng(0).permutation(len(y)) + 7
+    X_new, y_new = sampler.fit_resample(
+        pd.DataFrame(X, index=index),
+        pd.Series(y, index=index, dtype="category"),
+        sensitive_features=group,
+    )
+    assert X_new.index.tolist() == y_new.index.tolist() == list(range(len(y_new)))
+    assert y_new.dtype == pd.CategoricalDtype(["no", "yes"])
+
+
+def test_one_label_raises():
+    X, y, group = problem(0)
+    with pytest.raises(ValueError, match=r"needs two classes. Got one class: \['no'\]"):
+        GroupOverSampler().fit_resample(
+            X, np.full(len(y), "no"), sensitive_features=group
+        )
