@@ -4,35 +4,16 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
-from fairsk.base import GroupAwareMixin
-from fairsk.definitions import FairnessDefinition
-from fairsk.reductions._base import check_labels, inherit_tags
-from fairsk.reductions._costs import (
-    build_game,
-    check_tolerance,
-    spread_constraints,
-    spreads,
-)
-from fairsk.reductions._learner import WeightedLearner
+from fairsk.reductions._base import ClassificationReduction, MixtureMixin
+from fairsk.reductions._costs import spread_constraints, spreads
 from fairsk.reductions._saddle_point import find_saddle_point
-from fairsk.utils._factorize import factorize
 from fairsk.utils._random import uniform_by_row
-from fairsk.utils._sklearn import (
-    HasMethods,
-    Interval,
-    _check_sample_weight,
-    _fit_context,
-)
-from fairsk.utils._validation import check_predict_input
+from fairsk.utils._sklearn import Interval, _fit_context
 
 
-class ExponentiatedGradientClassifier(
-    GroupAwareMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
-):
+class ExponentiatedGradientClassifier(MixtureMixin, ClassificationReduction):
     r"""Mixture of classifiers with the least error among those that are fair.
 
     Solves, over mixtures Q of the classifiers that `estimator` can learn,
@@ -141,17 +122,11 @@ class ExponentiatedGradientClassifier(
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict"])],
-        "fairness": [str, FairnessDefinition],
-        "tolerance": [Interval(Real, 0, None, closed="left"), dict],
+        **ClassificationReduction._parameter_constraints,
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "penalty": [Interval(Real, 0, None, closed="neither")],
         "randomize": ["boolean"],
-        "resample": ["boolean"],
-        "pos_label": "no_validation",
-        "group_by": [str, int, list, tuple, callable, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -201,24 +176,10 @@ class ExponentiatedGradientClassifier(
         self : object
             The fitted classifier.
         """
-        owner = type(self).__name__
-        X, y = check_labels(self, X, y)
-        weight = _check_sample_weight(sample_weight, X)
-        groups = self._check_groups(X, sensitive_features)
-        self.classes_, y_codes = factorize(y)
-        random_state = check_random_state(self.random_state)
-        self._seed = random_state.randint(2**31)
-        game = build_game(self, groups, y_codes, weight)
-        tolerances = check_tolerance(self.tolerance, game, owner)
-        learner = WeightedLearner(
-            self.estimator,
-            owner=owner,
-            resample=self.resample,
-            random_state=random_state,
+        X, game, tolerances, learner = self._set_up(
+            X, y, sensitive_features, sample_weight
         )
-        if len(self.classes_) > 1:
-            learner.check_weights_matter(X)
-
+        self._seed = learner.random_state.randint(2**31)
         fitted, responses = [], []
 
         def respond(multipliers):
@@ -240,12 +201,9 @@ class ExponentiatedGradientClassifier(
         return self
 
     def _store(self, fitted, responses, saddle_point, game, constraints):
+        self._store_mixture(fitted, saddle_point)
         weights = saddle_point.weights
-        self.estimators_ = [fitted[t] for t in np.flatnonzero(weights)]
-        self.weights_ = weights[weights > 0]
-        self.n_iter_ = len(fitted)
         self.best_iter_ = int(weights.argmax())
-        self.duality_gap_ = float(saddle_point.gap)
         self.error_ = float(weights @ [error for error, _ in responses])
         values = weights @ np.array([values for _, values in responses])
         self.disparity_ = spreads(values, game.value_names)
@@ -288,12 +246,10 @@ class ExponentiatedGradientClassifier(
             Columns in the order of `classes_`. Not the probability of the label: each
             classifier votes for one class with its weight.
         """
-        X = check_predict_input(self, X)
-        probabilities = 0.0
-        for weight, estimator in zip(self.weights_, self.estimators_):
-            votes = np.asarray(estimator.predict(X))[:, None]
-            probabilities += weight * (votes == np.arange(len(self.classes_)))
-        return probabilities
+        return self._average(X, self._vote)
+
+    def _vote(self, y_pred):
+        return 1.0 * (y_pred[:, None] == np.arange(len(self.classes_)))
 
     def predict(self, X):
         """Draw from the mixture, or take its most probable class.
@@ -315,8 +271,3 @@ class ExponentiatedGradientClassifier(
         # The last class takes what rounding leaves of the unit interval.
         drawn = (draw >= probabilities.cumsum(axis=1)[:, :-1]).sum(axis=1)
         return self.classes_[drawn]
-
-    def __sklearn_tags__(self):
-        tags = inherit_tags(super().__sklearn_tags__(), self.estimator)
-        tags.non_deterministic = False
-        return tags

@@ -4,36 +4,18 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
-from fairsk.base import GroupAwareMixin
-from fairsk.definitions import LOSSES
-from fairsk.reductions._base import (
-    check_predict_input,
-    check_target,
-    inherit_tags,
-)
+from fairsk.reductions._base import MixtureMixin, RegressionReduction
 from fairsk.reductions._group_losses import (
-    RegressionGame,
     bounded_loss_constraints,
     minimax_constraints,
 )
-from fairsk.reductions._learner import WeightedLearner
 from fairsk.reductions._saddle_point import find_saddle_point
-from fairsk.utils._sklearn import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    _check_sample_weight,
-    _fit_context,
-)
+from fairsk.utils._sklearn import Interval, _fit_context
 
 
-class ExponentiatedGradientRegressor(
-    GroupAwareMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
-):
+class ExponentiatedGradientRegressor(MixtureMixin, RegressionReduction):
     r"""Mean of regressors whose loss is bounded in every group.
 
     Solves, over mixtures Q of the regressors that `estimator` can learn,
@@ -119,15 +101,10 @@ class ExponentiatedGradientRegressor(
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict"])],
-        "loss": [StrOptions(set(LOSSES))],
-        "upper_bound": [Interval(Real, 0, None, closed="left"), None],
+        **RegressionReduction._parameter_constraints,
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "penalty": [Interval(Real, 0, None, closed="neither")],
-        "resample": ["boolean"],
-        "group_by": [str, int, list, tuple, callable, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -173,23 +150,13 @@ class ExponentiatedGradientRegressor(
         self : object
             The fitted regressor.
         """
-        X, y = check_target(self, X, y)
-        weight = _check_sample_weight(sample_weight, X)
-        groups = self._check_groups(X, sensitive_features)
-        game = RegressionGame(self.loss, groups.codes, y, weight, groups.n_groups)
-        learner = WeightedLearner(
-            self.estimator,
-            owner=type(self).__name__,
-            resample=self.resample,
-            random_state=check_random_state(self.random_state),
-        )
-        learner.check_weights_matter(X)
+        X, y, game, learner = self._set_up(X, y, sensitive_features, sample_weight)
         shares = game.shares
         minimax = self.upper_bound is None
         if minimax:
             constraints = minimax_constraints(shares)
         else:
-            constraints = bounded_loss_constraints(groups.n_groups, self.upper_bound)
+            constraints = bounded_loss_constraints(game.n_groups, self.upper_bound)
         fitted, losses = [], []
 
         def respond(multipliers):
@@ -198,7 +165,8 @@ class ExponentiatedGradientRegressor(
             losses.append(game.evaluate(fitted[-1].predict(X)))
             return 0.0 if minimax else shares @ losses[-1], losses[-1]
 
-        tol = self.tol * (shares @ game.evaluate(np.average(y, weights=weight)))
+        mean = np.average(y, weights=game.sample_weight)
+        tol = self.tol * (shares @ game.evaluate(mean))
         saddle_point = find_saddle_point(
             respond,
             constraints,
@@ -211,12 +179,8 @@ class ExponentiatedGradientRegressor(
         return self
 
     def _store(self, fitted, losses, saddle_point, shares):
-        weights = saddle_point.weights
-        self.estimators_ = [fitted[t] for t in np.flatnonzero(weights)]
-        self.weights_ = weights[weights > 0]
-        self.n_iter_ = len(fitted)
-        self.duality_gap_ = float(saddle_point.gap)
-        self.group_loss_ = weights @ np.array(losses)
+        self._store_mixture(fitted, saddle_point)
+        self.group_loss_ = saddle_point.weights @ np.array(losses)
         self.loss_ = float(shares @ self.group_loss_)
 
     def _warn_unsolved(self, saddle_point, tol):
@@ -250,11 +214,4 @@ class ExponentiatedGradientRegressor(
         y_pred : ndarray of shape (n_samples,)
             The predictions.
         """
-        X = check_predict_input(self, X)
-        return sum(
-            weight * np.ravel(estimator.predict(X))
-            for weight, estimator in zip(self.weights_, self.estimators_)
-        )
-
-    def __sklearn_tags__(self):
-        return inherit_tags(super().__sklearn_tags__(), self.estimator)
+        return self._average(X, np.ravel)

@@ -4,33 +4,16 @@ import warnings
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from fairsk.base import GroupAwareMixin
-from fairsk.definitions import FairnessDefinition
-from fairsk.reductions._base import (
-    check_labels,
-    estimator_has,
-    inherit_tags,
-)
-from fairsk.reductions._costs import build_game, check_tolerance, spreads
-from fairsk.reductions._learner import WeightedLearner
+from fairsk.reductions._base import ClassificationReduction, estimator_has
+from fairsk.reductions._costs import spreads
 from fairsk.reductions._multiplier_grid import pulling_multipliers
-from fairsk.utils._factorize import factorize
-from fairsk.utils._sklearn import (
-    HasMethods,
-    Interval,
-    _check_sample_weight,
-    _fit_context,
-)
+from fairsk.utils._sklearn import Interval, _fit_context
 from fairsk.utils._validation import check_predict_input
 
 
-class LagrangianGridClassifier(
-    GroupAwareMixin, MetaEstimatorMixin, ClassifierMixin, BaseEstimator
-):
+class LagrangianGridClassifier(ClassificationReduction):
     r"""The best classifier within a tolerance, over a grid of Lagrange multipliers.
 
     For multipliers :math:`\lambda` of the rates :math:`r_a` of the groups, a weighted
@@ -116,15 +99,9 @@ class LagrangianGridClassifier(
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict"])],
-        "fairness": [str, FairnessDefinition],
-        "tolerance": [Interval(Real, 0, None, closed="left"), dict],
+        **ClassificationReduction._parameter_constraints,
         "n_multipliers": [Interval(Integral, 1, None, closed="left")],
         "multiplier_limit": [Interval(Real, 0, None, closed="neither")],
-        "resample": ["boolean"],
-        "pos_label": "no_validation",
-        "group_by": [str, int, list, tuple, callable, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -170,21 +147,9 @@ class LagrangianGridClassifier(
         self : object
             The fitted classifier.
         """
-        owner = type(self).__name__
-        X, y = check_labels(self, X, y)
-        weight = _check_sample_weight(sample_weight, X)
-        groups = self._check_groups(X, sensitive_features)
-        self.classes_, y_codes = factorize(y)
-        game = build_game(self, groups, y_codes, weight)
-        tolerances = check_tolerance(self.tolerance, game, owner)
-        learner = WeightedLearner(
-            self.estimator,
-            owner=owner,
-            resample=self.resample,
-            random_state=check_random_state(self.random_state),
+        X, game, tolerances, learner = self._set_up(
+            X, y, sensitive_features, sample_weight
         )
-        if len(self.classes_) > 1:
-            learner.check_weights_matter(X)
 
         def answer(multipliers):
             fitted = learner.fit(*game.relabel(X, multipliers))
@@ -263,6 +228,3 @@ class LagrangianGridClassifier(
         probabilities = np.zeros((len(known), len(self.classes_)))
         probabilities[:, self.estimator_.classes_] = known
         return probabilities
-
-    def __sklearn_tags__(self):
-        return inherit_tags(super().__sklearn_tags__(), self.estimator)

@@ -1,31 +1,17 @@
 """One regressor that serves all groups, out of a grid of weighted ones."""
 
 import warnings
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin
-from sklearn.utils import check_random_state
 
-from fairsk.base import GroupAwareMixin
-from fairsk.definitions import LOSSES
-from fairsk.reductions._base import check_target, inherit_tags
-from fairsk.reductions._group_losses import RegressionGame
-from fairsk.reductions._learner import WeightedLearner
+from fairsk.reductions._base import RegressionReduction
 from fairsk.reductions._multiplier_grid import simplex_grid
-from fairsk.utils._sklearn import (
-    HasMethods,
-    Interval,
-    StrOptions,
-    _check_sample_weight,
-    _fit_context,
-)
+from fairsk.utils._sklearn import Interval, _fit_context
 from fairsk.utils._validation import check_predict_input
 
 
-class LagrangianGridRegressor(
-    GroupAwareMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
-):
+class LagrangianGridRegressor(RegressionReduction):
     r"""The best regressor with bounded group losses, over a grid of group weights.
 
     Each fit minimises :math:`\sum_a \mu_a E[\ell(Y, \hat Y) \mid A = a]` for shares
@@ -97,13 +83,8 @@ class LagrangianGridRegressor(
     """
 
     _parameter_constraints: dict = {
-        "estimator": [HasMethods(["fit", "predict"])],
-        "loss": [StrOptions(set(LOSSES))],
-        "upper_bound": [Interval(Real, 0, None, closed="left"), None],
+        **RegressionReduction._parameter_constraints,
         "n_multipliers": [Interval(Integral, 1, None, closed="left")],
-        "resample": ["boolean"],
-        "group_by": [str, int, list, tuple, callable, None],
-        "random_state": ["random_state"],
     }
 
     def __init__(
@@ -145,17 +126,7 @@ class LagrangianGridRegressor(
         self : object
             The fitted regressor.
         """
-        X, y = check_target(self, X, y)
-        weight = _check_sample_weight(sample_weight, X)
-        groups = self._check_groups(X, sensitive_features)
-        game = RegressionGame(self.loss, groups.codes, y, weight, groups.n_groups)
-        learner = WeightedLearner(
-            self.estimator,
-            owner=type(self).__name__,
-            resample=self.resample,
-            random_state=check_random_state(self.random_state),
-        )
-        learner.check_weights_matter(X)
+        X, y, game, learner = self._set_up(X, y, sensitive_features, sample_weight)
         self.estimators_, losses = [], []
 
         def answer(shares):
@@ -163,7 +134,7 @@ class LagrangianGridRegressor(
             losses.append(game.evaluate(self.estimators_[-1].predict(X)))
 
         answer(game.shares)
-        if groups.n_groups > 1:
+        if game.n_groups > 1:
             worst = losses[0].argmax()
             for shares in simplex_grid(game.shares, worst, self.n_multipliers):
                 answer(shares)
@@ -204,6 +175,3 @@ class LagrangianGridRegressor(
         """
         X = check_predict_input(self, X)
         return np.ravel(self.estimator_.predict(X))
-
-    def __sklearn_tags__(self):
-        return inherit_tags(super().__sklearn_tags__(), self.estimator)

@@ -8,7 +8,6 @@ from fairsk.reductions._base import (
     DelegatingMixin,
     check_labels,
     estimator_has,
-    inherit_tags,
 )
 from fairsk.reductions._learner import fit_weighted, require_weights
 from fairsk.reductions._weights import cell_weights
@@ -20,6 +19,7 @@ from fairsk.utils._sklearn import (
     _check_sample_weight,
     _fit_context,
 )
+from fairsk.utils._validation import inherit_tags
 
 
 class ReweighingClassifier(
