@@ -281,7 +281,9 @@ def frontier_area(points, constant_accuracy, unconstrained_accuracy):
 def installed_versions(peers=()):
     """Version of each package that a result may depend on."""
     versions = {"Python": platform.python_version()}
+    distributions = importlib.metadata.packages_distributions()
     for name in (*PACKAGES, *peers):
+        name = distributions.get(name, [name])[0]
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
