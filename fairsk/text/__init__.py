@@ -1,3 +1,5 @@
 """Language models: encode, swap, audit and mend them, inside scikit-learn."""
 
-__all__ = []
+from fairsk.text._text_encoder import TextEncoder
+
+__all__ = ["TextEncoder"]
