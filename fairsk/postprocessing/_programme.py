@@ -16,6 +16,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from fairsk.definitions import DEFINITIONS, RATES, FairnessDefinition, get_definition
 from fairsk.definitions import Rate as RateTable
 from fairsk.postprocessing._one_rate import best_mixtures, best_points
+from fairsk.postprocessing._parametric import follow_tolerance
 
 # Labels are coded so that class 1 is the positive one.
 POSITIVE = 1
@@ -279,20 +280,37 @@ class Programme:
 
     def mix(self):
         """Best mixture: weights over its operating points for each group."""
-        if self._is_one_rate:
-            limit = self.limits[0]
-            found = best_mixtures(self._values(limit.rate), self._gains(), [limit])[0]
-            if found is not None:
-                return found
-        return self._maximise(self._solve)
+        return self._mix([self])[0]
 
     def mix_all(self, tolerances):
         """Best mixtures at every tolerance (of all limits), a list of weights."""
-        paths = [self.with_tolerance(tolerance) for tolerance in tolerances]
+        return self._mix([self.with_tolerance(value) for value in tolerances])
+
+    def _mix(self, programmes):
+        """Best mixtures of programmes that only differ in their tolerances."""
+        found = [None] * len(programmes)
         if self._is_one_rate:
-            limits = [programme.limits[0] for programme in paths]
-            return best_mixtures(self._values(limits[0].rate), self._gains(), limits)
-        return [programme.mix() for programme in paths]
+            limits = [programme.limits[0] for programme in programmes]
+            found = best_mixtures(self._values(limits[0].rate), self._gains(), limits)
+        elif programmes and programmes[0]._is_one_tolerance:
+            tolerances = [programme.limits[0].tolerance for programme in programmes]
+            found = self._follow(np.array(tolerances))
+        return [
+            programme._maximise(programme._solve) if weights is None else weights
+            for programme, weights in zip(programmes, found)
+        ]
+
+    def _follow(self, tolerances):
+        order = self._order()
+        gains = self._gains()
+        rates = [self._values(limit.rate) for limit in self.limits]
+        found = follow_tolerance(
+            [[values[g] for g in order] for values in rates],
+            [gains[g] for g in order],
+            tolerances,
+        )
+        back = np.argsort(order)
+        return [w if w is None else [w[position] for position in back] for w in found]
 
     def choose(self):
         """Best single operating points: weights that are 0 or 1 for each group."""
@@ -360,14 +378,24 @@ class Programme:
         return high
 
     @property
-    def _is_one_rate(self):
+    def _is_between_groups(self):
         return (
-            len(self.limits) == 1
+            bool(self.limits)
             and not self.bounds
-            and self.limits[0].reference == "groups"
+            and all(limit.reference == "groups" for limit in self.limits)
             and self.objective.is_linear
             and not self.objective.worst_group
         )
+
+    @property
+    def _is_one_rate(self):
+        return len(self.limits) == 1 and self._is_between_groups
+
+    @property
+    def _is_one_tolerance(self):
+        differences = all(limit.disparity == "difference" for limit in self.limits)
+        equal = len({limit.tolerance for limit in self.limits}) == 1
+        return differences and equal and self._is_between_groups
 
     def _totals(self, rate):
         """Numerator and denominator of a rate at every point, a pair per group."""
@@ -420,11 +448,18 @@ class Programme:
             raise InfeasibleError(self._conflict(status, integral))
         return weights
 
-    def _optimise(self, gains, integral=False):
-        # Several solutions may be best: which is found must not hang on group names.
-        order = sorted(
-            range(len(gains)), key=lambda g: tuple(self.points[g].counts[0].ravel())
+    def _order(self):
+        """Groups in the order of their counts.
+
+        Several solutions may be best: which is found must not hang on group names.
+        """
+        return sorted(
+            range(len(self.points)),
+            key=lambda g: tuple(self.points[g].counts[0].ravel()),
         )
+
+    def _optimise(self, gains, integral=False):
+        order = self._order()
         ordered = replace(self, points=[self.points[g] for g in order])
         weights, status = ordered._optimise_in_order(
             [gains[g] for g in order], integral
