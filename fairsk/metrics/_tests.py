@@ -177,6 +177,37 @@ def disparity_test(
     )
 
 
+def mean_null_disparity(counts, definition, disparity, pos_index, n_resamples):
+    """Noise floor of :func:`disparity_test`, of a definition and a disparity.
+
+    Parameters
+    ----------
+    counts : OutcomeCounts
+        The counts.
+    definition : FairnessDefinition
+        What is compared.
+    disparity : Disparity
+        How the groups become one number.
+    pos_index : int or None
+        Class that counts as positive.
+    n_resamples : int
+        Permutations, which are the same in every call.
+
+    Returns
+    -------
+    floor : float
+        Mean over the permutations; NaN where none has a disparity.
+    """
+    null, _ = permute_groups(
+        _test_statistic(definition, disparity, counts, pos_index),
+        counts,
+        null_blocks(definition.rates, counts, definition),
+        n_resamples,
+        0,
+    )
+    return float(_weighted_mean(null, np.ones(len(null)), axis=0))
+
+
 def _check_choice(value, choices, name, owner):
     if value not in choices:
         raise ValueError(

@@ -13,6 +13,7 @@ from fairsk.postprocessing._calibration import (
     calibrate_groups,
 )
 from fairsk.postprocessing._hulls import Operating
+from fairsk.postprocessing._noise import noise_floor_of_probabilities
 from fairsk.postprocessing._probabilities import BaseProbabilityPostprocessor
 from fairsk.postprocessing._programme import (
     POSITIVE,
@@ -83,6 +84,9 @@ class CalibratedEqualizedOddsClassifier(BaseProbabilityPostprocessor):
         Generalized rates on the scores that it was fitted on.
     disparity_ : float
         Their largest difference; NaN where fewer than two groups have the rates.
+    noise_floor_ : float
+        What it would be if the groups were random samples of everybody with their
+        label.
     n_features_in_, feature_names_in_
         As the base model has them.
 
@@ -180,6 +184,15 @@ class CalibratedEqualizedOddsClassifier(BaseProbabilityPostprocessor):
         values = definition.values(counts, POSITIVE)
         self.rates_ = dict(zip(definition.value_names(2, POSITIVE), values))
         self.disparity_ = float(definition.disparity(counts))
+        self.noise_floor_ = noise_floor_of_probabilities(
+            (1 - self.withheld_[groups.codes]) * self._calibrated(y_score, groups)
+            + self.withheld_[groups.codes] * self.base_rates_[groups.codes],
+            positive,
+            groups.codes,
+            weights,
+            groups.n_groups,
+            definition,
+        )
 
     def _solve(self, told, withheld):
         """Share of withheld scores of each group."""

@@ -17,6 +17,7 @@ from fairsk.definitions import (
 )
 from fairsk.postprocessing._base import BaseScorePostprocessor
 from fairsk.postprocessing._dual import Effects, limit_rows, solve_prices
+from fairsk.postprocessing._noise import noise_floor_of_counts, rows_per_weight
 from fairsk.postprocessing._programme import Limit
 from fairsk.utils._draws import row_draws
 from fairsk.utils._factorize import factorize
@@ -82,7 +83,10 @@ class MulticlassThresholdOptimizer(ClassifierMixin, BaseScorePostprocessor):
         Expected counts (true class, predicted class) on the probabilities that it was
         fitted on.
     disparity_ : float
-        Disparity of these counts.
+        Disparity of these counts; NaN with a single group.
+    noise_floor_ : float
+        What a perfectly fair predictor would show on these groups: the mean disparity
+        where they are permuted.
     n_features_in_, feature_names_in_
         As the base model has them.
 
@@ -196,13 +200,23 @@ class MulticlassThresholdOptimizer(ClassifierMixin, BaseScorePostprocessor):
                 f"the predictions. Got {definition.name!r}. Take one of {linear}."
             )
         weights = np.ones(len(target)) if sample_weight is None else sample_weight
+        self._rows_per_weight = rows_per_weight(
+            target, groups.codes, sample_weight, len(self.classes_), groups.n_groups
+        )
         rewards = self._rewards()
         self.tables_ = np.stack([rewards] * groups.n_groups)
         self.counts_ = self._counts(self.tables_, y_score, target, groups, weights)
-        self.disparity_ = 0.0
+        self.disparity_ = float("nan")
         if groups.n_groups > 1:
             definition.warn_undefined(self.counts_, self.group_labels_)
             self._fit_tables(definition, y_score, target, groups, weights)
+
+    @property
+    def noise_floor_(self):
+        """What a perfectly fair predictor would show on these groups."""
+        return noise_floor_of_counts(
+            self.counts_, self.fairness, ratio=self._rows_per_weight
+        )
 
     def _rewards(self):
         n_classes = len(self.classes_)

@@ -6,6 +6,7 @@ import numpy as np
 
 from fairsk.definitions import FairnessDefinition, get_definition
 from fairsk.postprocessing._base import BasePostprocessor
+from fairsk.postprocessing._noise import noise_floor_of_counts, rows_per_weight
 from fairsk.postprocessing._programme import OBJECTIVES
 from fairsk.utils._sklearn import Interval, StrOptions
 
@@ -60,8 +61,14 @@ class RejectOptionClassifier(BasePostprocessor):
         Labels of the favoured groups.
     margin_, cut_ : float
         The chosen margin and cut.
+    counts_ : ndarray of shape (n_groups, 2, 2)
+        Counts (true class, predicted class; positive second) on the scores that the
+        margin was chosen on.
     disparity_, objective_value_ : float
-        Reached on the scores that they were chosen on.
+        Reached on these scores; the disparity of a single group is NaN.
+    noise_floor_ : float
+        What a perfectly fair predictor would show on these groups: the mean disparity
+        where they are permuted.
     n_features_in_, feature_names_in_
         As the base model has them.
 
@@ -143,10 +150,12 @@ class RejectOptionClassifier(BasePostprocessor):
         self._favoured = self._find_favoured(y_score, groups, sample_weight)
         labels = self.group_labels_
         self.disadvantaged_ = [labels[g] for g in np.flatnonzero(self._favoured)]
-        if groups.n_groups == 1:
-            self.margin_, self.cut_ = 0.0, 0.5
-            return
+        self._rows_per_weight = rows_per_weight(
+            positive, groups.codes, sample_weight, 2, groups.n_groups
+        )
         cut, margin = self._grid()
+        if groups.n_groups == 1:
+            cut, margin = np.array([0.5]), np.array([0.0])
         # The region is closed: the favoured include its lower end, others exclude the
         # upper one.
         upper = np.nextafter(cut + margin, np.inf)
@@ -157,10 +166,18 @@ class RejectOptionClassifier(BasePostprocessor):
         value = objective.values(counts)
         allowed = disparity <= self.tolerance
         score = np.where(allowed, value, -np.inf) if allowed.any() else -disparity
-        best = int(np.nanargmax(score))
+        best = int(np.argmax(np.nan_to_num(score, nan=-np.inf)))
+        self.counts_ = counts[best]
         self.cut_, self.margin_ = float(cut[best]), float(margin[best])
         self.disparity_ = float(disparity[best])
         self.objective_value_ = float(value[best])
+
+    @property
+    def noise_floor_(self):
+        """What a perfectly fair predictor would show on these groups."""
+        return noise_floor_of_counts(
+            self.counts_, self.fairness, ratio=self._rows_per_weight, pos_index=1
+        )
 
     def _find_favoured(self, y_score, groups, sample_weight):
         if self.disadvantaged is not None:

@@ -16,6 +16,7 @@ from fairsk.postprocessing._base import BasePostprocessor, Deal, take_all
 from fairsk.postprocessing._blind import BlindRule
 from fairsk.postprocessing._certificate import certify
 from fairsk.postprocessing._hulls import Operating, sort_groups
+from fairsk.postprocessing._noise import noise_floor_of_counts, rows_per_weight
 from fairsk.postprocessing._policy import Policy
 from fairsk.postprocessing._programme import (
     POSITIVE,
@@ -147,7 +148,10 @@ class ThresholdOptimizer(BasePostprocessor):
     rates_ : dict of str to ndarray of shape (n_groups,)
         Rates on these scores.
     disparity_ : dict of str to float
-        Disparity of each definition on these scores.
+        Disparity of each definition on these scores, between groups.
+    noise_floor_ : dict of str to float
+        What a perfectly fair predictor would show on these groups: the mean disparity
+        where they are permuted. A smaller `disparity_` says nothing of new data.
     objective_value_ : float
         Objective on these scores.
     hulls_ : list of length n_groups
@@ -304,6 +308,9 @@ class ThresholdOptimizer(BasePostprocessor):
             )
             groups = groups.take(learn)
         data = (y_score, positive, groups.codes, sample_weight)
+        self._rows_per_weight = rows_per_weight(
+            positive, groups.codes, sample_weight, 2, len(self.group_labels_)
+        )
         self._sorted = self._sort(*data)
         self.hulls_ = [rows.hull() for rows in self._sorted]
         programme = self._programme(self.hulls_)
@@ -559,20 +566,33 @@ class ThresholdOptimizer(BasePostprocessor):
         return np.nextafter(middle, np.inf) if self._pos_index == 1 else middle
 
     def _report(self, programme):
-        definitions = [] if self.fairness is None else self.fairness
-        single = isinstance(definitions, (str, FairnessDefinition))
-        names = [definitions] if single else list(definitions)
+        asked = [] if self.fairness is None else self.fairness
+        single = isinstance(asked, (str, FairnessDefinition))
+        found = map(get_definition, [asked] if single else asked)
+        self._definitions = {definition.name: definition for definition in found}
         self.rates_ = {
             need.rate.name: need.rate.values(self.counts_, POSITIVE)[0]
             for need in programme.limits + programme.bounds
         }
         self.disparity_ = {
-            get_definition(name).name: float(
-                get_definition(name).disparity(self.counts_, self.disparity)
-            )
-            for name in names
+            name: float(definition.disparity(self.counts_, self.disparity))
+            for name, definition in self._definitions.items()
         }
         self.objective_value_ = programme.objective.value(self.counts_)
+
+    @property
+    def noise_floor_(self):
+        """What a perfectly fair predictor would show on these groups."""
+        return {
+            name: noise_floor_of_counts(
+                self.counts_,
+                definition,
+                self.disparity,
+                ratio=self._rows_per_weight,
+                pos_index=POSITIVE,
+            )
+            for name, definition in self._definitions.items()
+        }
 
     def _unknown_policy(self, policy, y_score, positive, codes, sample_weight):
         """Thresholds for samples of no known group."""
@@ -687,8 +707,8 @@ class ThresholdOptimizer(BasePostprocessor):
             tolerances=tolerances,
             objective=programme.objective.values(counts),
             disparity={
-                name: get_definition(name).disparity(counts, self.disparity)
-                for name in self.disparity_
+                name: definition.disparity(counts, self.disparity)
+                for name, definition in self._definitions.items()
             },
             counts=counts,
             thresholds=[policy.thresholds for policy in policies],
