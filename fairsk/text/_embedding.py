@@ -128,7 +128,7 @@ def embed_batches(loaded, tokens, *, pooling="mean", layers=(-1,), batch_size=32
             output = model(**inputs, output_hidden_states=not only_last)
             states = [output.last_hidden_state] if only_last else output.hidden_states
             mask = inputs["attention_mask"]
-            vectors = torch.stack([_POOL[pooling](states[k], mask) for k in layers])
+            vectors = torch.stack([POOL[pooling](states[k], mask) for k in layers])
         yield positions, vectors.float().cpu().numpy()
 
 
@@ -178,4 +178,4 @@ def _last(states, mask):
     return states[torch.arange(len(states)), mask.sum(1) - 1]
 
 
-_POOL = {"mean": _mean, "cls": _first, "max": _max, "last": _last}
+POOL = {"mean": _mean, "cls": _first, "max": _max, "last": _last}

@@ -79,6 +79,18 @@ INSTANCES = {
             "learning_rate_init": 0.3,
         }
     ],
+    # All in one batch: neither weights nor the order of rows may matter.
+    "FairTransformerClassifier": [
+        {
+            "model": count_vowels,
+            "train": "head",
+            "head_learning_rate_init": 0.1,
+            "max_iter": 20,
+            "batch_size": 10_000,
+            "dropout": 0.0,
+            "device": "cpu",
+        }
+    ],
     "FairSMOTE": [{"small_cells": "duplicate"}],
     "GroupSampler": [{"small_cells": "duplicate"}],
     # Its loss is not convex: many steps amplify the rounding of the first.
