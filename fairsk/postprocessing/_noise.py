@@ -1,4 +1,4 @@
-"""What a perfectly fair predictor would show: the noise floor of reached disparities."""
+"""The noise floor of disparities: what a perfectly fair predictor would show."""
 
 import numpy as np
 

@@ -82,7 +82,8 @@ def test_floor_of_probabilities_is_that_of_permuted_groups(drawn, rng, fairness)
     floor = noise_floor_of_probabilities(
         probability, y_true == 1, group, np.ones(900), 3, fairness
     )
-    definition, soft = DEFINITIONS[fairness], np.column_stack([1 - probability, probability])
+    soft = np.column_stack([1 - probability, probability])
+    definition = DEFINITIONS[fairness]
     by_label = definition.rates[0].conditions_on_label
     found = []
     for _ in range(400):
