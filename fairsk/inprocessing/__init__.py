@@ -1,6 +1,9 @@
 """Classifiers and representations that are trained to be fair."""
 
 from fairsk.inprocessing._adversarial_representation import AdversarialRepresentation
+from fairsk.inprocessing._fair_gradient_boosting_classifier import (
+    FairGradientBoostingClassifier,
+)
 from fairsk.inprocessing._fair_logistic_regression import FairLogisticRegression
 from fairsk.inprocessing._fair_mlp_classifier import FairMLPClassifier
 from fairsk.inprocessing._fair_mlp_classifier_cv import FairMLPClassifierCV
@@ -9,6 +12,7 @@ from fairsk.inprocessing._fair_net_classifier_cv import FairNetClassifierCV
 
 __all__ = [
     "AdversarialRepresentation",
+    "FairGradientBoostingClassifier",
     "FairLogisticRegression",
     "FairMLPClassifier",
     "FairMLPClassifierCV",
