@@ -472,7 +472,7 @@ class _Lagrangian:
         return weight * _on_grid(gradient), weight * hessian
 
     def watch(self, score):
-        """Record the loss and the disparity; differences of rates, 0 where undefined."""
+        """Record loss and disparity; differences of rates, 0 where undefined."""
         values = self.definition.values(self._counts(_decide(score)))
         # Sums of multiples of a step do not depend on the order of the samples.
         loss = _on_grid(_log_loss(score, self.y))
