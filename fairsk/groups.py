@@ -227,6 +227,54 @@ def split_columns(sensitive_features, owner):
     return _columns_of_array(as_array(sensitive_features), owner)
 
 
+def is_continuous(column):
+    """Whether a sensitive feature is on a scale: floats that are not all whole.
+
+    Parameters
+    ----------
+    column : array-like or Series of shape (n_samples,)
+        One sensitive feature.
+
+    Returns
+    -------
+    continuous : bool
+        False for everything that is coded into groups.
+    """
+    values = column.to_numpy() if isinstance(column, nw.Series) else as_array(column)
+    if values.dtype.kind != "f" or values.ndim != 1:
+        return False
+    return bool((np.isfinite(values) & (values != np.floor(values))).any())
+
+
+def read_numbers(column, name, owner):
+    """Values of a continuous sensitive feature.
+
+    Parameters
+    ----------
+    column : array-like or Series of shape (n_samples,)
+        The sensitive feature.
+    name : str or int
+        Its name.
+    owner : str
+        Who asks, for the error messages.
+
+    Returns
+    -------
+    values : float ndarray of shape (n_samples,)
+        Finite.
+    """
+    values = column.to_numpy() if isinstance(column, nw.Series) else as_array(column)
+    values = values.astype(float)
+    n_missing = int((~np.isfinite(values)).sum())
+    if n_missing:
+        raise ValueError(
+            f"{owner} needs finite values of the sensitive feature {name!r}. "
+            f"{n_missing} of {len(values)} are missing or infinite. Drop these rows, "
+            "or fill them."
+        )
+    return values
+
+
 def _columns_of_array(array, owner):
     if array.ndim == 1:
         return [0], [array]

@@ -30,6 +30,9 @@ class GroupMean:
         Maps the mean of each term to the value; None for the mean of the only term.
     formula : str, default=""
         The formula in LaTeX, for the documentation.
+    response : {"predict", "predict_proba", "interval"} or None, default="predict"
+        What `y_score` is: a number for each sample, probabilities, or two bounds; None
+        where it is not used.
 
     Examples
     --------
@@ -46,6 +49,7 @@ class GroupMean:
     terms: Callable
     combine: Callable = _only
     formula: str = ""
+    response: str | None = "predict"
 
     def per_group(self, y_true, y_score, group_codes, *, n_groups, sample_weight=None):
         """Value of every group.
@@ -127,8 +131,9 @@ def _r2(residual, mean, square):
     variance = square - mean**2
     # Rounding leaves a constant target some 1e-16 of variance.
     constant = variance <= 1e-12 * square
-    nan = xp.full_like(variance, float("nan"))
-    return xp.where(constant, nan, 1 - residual / xp.where(constant, nan, variance))
+    # Divided by 1 there, as a gradient through NaN would be NaN everywhere.
+    share = residual / xp.where(constant, xp.ones_like(variance), variance)
+    return xp.where(constant, xp.full_like(variance, float("nan")), 1 - share)
 
 
 def _probabilities(y_score):
@@ -178,7 +183,11 @@ def _covered(y_true, y_score):
 
 
 def _root(mean):
-    return mean**0.5
+    """Square root, with gradient 0 at 0."""
+    xp = namespace(mean)
+    zero = mean <= 0
+    root = xp.where(zero, xp.ones_like(mean), mean) ** 0.5
+    return xp.where(zero, xp.zeros_like(mean), root)
 
 
 GROUP_MEANS = {
@@ -199,12 +208,26 @@ GROUP_MEANS = {
             _r2,
             formula=r"1 - E[(\hat Y - Y)^2] / \operatorname{Var} Y",
         ),
-        GroupMean("log_loss", _log_loss, formula=r"-E[\log S_Y]"),
-        GroupMean("brier_score", _brier, formula=r"E[(S - Y)^2]"),
-        GroupMean("predictive_entropy", _entropy, formula=r"-E[\sum_k S_k \log S_k]"),
-        GroupMean("mean_label", _label, formula="E[Y]"),
+        GroupMean(
+            "log_loss", _log_loss, formula=r"-E[\log S_Y]", response="predict_proba"
+        ),
+        GroupMean(
+            "brier_score", _brier, formula=r"E[(S - Y)^2]", response="predict_proba"
+        ),
+        GroupMean(
+            "predictive_entropy",
+            _entropy,
+            formula=r"-E[\sum_k S_k \log S_k]",
+            response="predict_proba",
+        ),
+        GroupMean("mean_label", _label, formula="E[Y]", response=None),
         GroupMean("mean_prediction", _prediction, formula=r"E[\hat Y]"),
-        GroupMean("interval_width", _width, formula=r"E[U - L]"),
-        GroupMean("interval_coverage", _covered, formula=r"P(L \le Y \le U)"),
+        GroupMean("interval_width", _width, formula=r"E[U - L]", response="interval"),
+        GroupMean(
+            "interval_coverage",
+            _covered,
+            formula=r"P(L \le Y \le U)",
+            response="interval",
+        ),
     )
 }

@@ -1,4 +1,4 @@
-"""Classifiers and representations that are trained to be fair."""
+"""Classifiers, regressors and representations that are trained to be fair."""
 
 from fairsk.inprocessing._adversarial_representation import AdversarialRepresentation
 from fairsk.inprocessing._fair_gradient_boosting_classifier import (
@@ -7,8 +7,10 @@ from fairsk.inprocessing._fair_gradient_boosting_classifier import (
 from fairsk.inprocessing._fair_logistic_regression import FairLogisticRegression
 from fairsk.inprocessing._fair_mlp_classifier import FairMLPClassifier
 from fairsk.inprocessing._fair_mlp_classifier_cv import FairMLPClassifierCV
+from fairsk.inprocessing._fair_mlp_regressor import FairMLPRegressor
 from fairsk.inprocessing._fair_net_classifier import FairNetClassifier
 from fairsk.inprocessing._fair_net_classifier_cv import FairNetClassifierCV
+from fairsk.inprocessing._fair_net_regressor import FairNetRegressor
 
 __all__ = [
     "AdversarialRepresentation",
@@ -16,6 +18,8 @@ __all__ = [
     "FairLogisticRegression",
     "FairMLPClassifier",
     "FairMLPClassifierCV",
+    "FairMLPRegressor",
     "FairNetClassifier",
     "FairNetClassifierCV",
+    "FairNetRegressor",
 ]

@@ -19,20 +19,17 @@ from torch.nn import functional
 
 from fairsk.base import GroupAwareMixin
 from fairsk.definitions import DEFINITIONS, FairnessDefinition, get_definition
-from fairsk.inprocessing._base import (
-    _OPTIMIZERS,
-    _PREDICT_ROWS,
+from fairsk.inprocessing._base import _OPTIMIZERS
+from fairsk.inprocessing._batches import GroupedDataset, StratifiedBatches
+from fairsk.inprocessing._device import (
+    PREDICT_ROWS,
     can_fuse,
     choose_batch_size,
     resolve_device,
     seeded,
 )
-from fairsk.inprocessing._batches import GroupedDataset, StratifiedBatches
-from fairsk.inprocessing._fair_mlp_classifier import (
-    _ACTIVATIONS,
-    MultilayerPerceptron,
-)
 from fairsk.inprocessing._net import _copy_state, _is_finite
+from fairsk.inprocessing._perceptron import _ACTIVATIONS, MultilayerPerceptron
 from fairsk.utils._factorize import factorize
 from fairsk.utils._sklearn import (
     Interval,
@@ -322,7 +319,7 @@ class AdversarialRepresentation(
         X = validate_data(self, X, reset=False, dtype=np.dtype(self.dtype))
         encoder = self.networks_["encoder"]
         with torch.inference_mode():
-            chunks = torch.tensor(X).split(_PREDICT_ROWS)
+            chunks = torch.tensor(X).split(PREDICT_ROWS)
             return torch.cat([encoder(chunk) for chunk in chunks]).numpy()
 
     @property

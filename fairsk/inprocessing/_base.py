@@ -1,14 +1,12 @@
-"""What all penalised classifiers share: data, training, prediction."""
+"""What all penalised networks share: data, training, prediction."""
 
 import warnings
 from collections import ChainMap
-from contextlib import contextmanager
-from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
@@ -21,20 +19,38 @@ from fairsk.definitions import (
     FairnessDefinition,
     UndefinedRateWarning,
 )
+from fairsk.groups import (
+    Groups,
+    is_continuous,
+    read_columns,
+    read_numbers,
+    split_columns,
+)
 from fairsk.inprocessing._batches import GroupedDataset, StratifiedBatches
+from fairsk.inprocessing._device import (
+    PREDICT_ROWS,
+    can_fuse,
+    choose_batch_size,
+    resolve_device,
+    seeded,
+)
 from fairsk.inprocessing._net import (
     CosineDecay,
     FairNet,
     Monitor,
+    PenalizedLoss,
     class_probabilities,
+    predicted_values,
 )
 from fairsk.penalties import PENALTIES, Penalty, get_penalty
+from fairsk.penalties._base import unmet_requirement
 from fairsk.utils._sklearn import (
     Interval,
     Options,
     StrOptions,
     _check_sample_weight,
     _fit_context,
+    _num_samples,
 )
 
 _OPTIMIZERS = {
@@ -43,17 +59,15 @@ _OPTIMIZERS = {
     "sgd": torch.optim.SGD,
 }
 
-# Rows of one forward pass at predict: the activations stay in the cache.
-_PREDICT_ROWS = 4096
-
 # Share of batches that may lack a rate before the user hears of it.
 _MAX_UNDEFINED = 0.5
 
 
-class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
-    """Base class of classifiers that train a torch module with a penalty.
+class BaseFairNet(GroupAwareMixin, BaseEstimator):
+    """Base class of estimators that train a torch module with a penalty.
 
-    Subclasses say what is trained, by `_module` and `_net_params`.
+    Subclasses say what is trained, by `_module`, and on what target, by being a
+    classifier or a regressor.
     """
 
     _parameter_constraints: dict = {
@@ -101,7 +115,7 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             Training samples. A sparse matrix is made dense, in the dtype of the
             network.
         y : array-like of shape (n_samples,)
-            Class labels.
+            Class labels; target values of a regressor.
         sensitive_features : array-like, Series, DataFrame or dict, default=None
             Sensitive feature(s) of the samples. None reads them by `group_by`.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -115,61 +129,9 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         """
         reset = not (self.warm_start and hasattr(self, "net_"))
         X_raw, X, y, sample_weight = self._check_fit_data(X, y, sample_weight, reset)
-        classes = np.unique(y)
-        if reset:
-            self._check_two_classes(y, sample_weight)
-            self.classes_ = classes
-        elif not np.array_equal(classes, self.classes_):
-            raise ValueError(
-                f"{type(self).__name__} needs the classes of the first fit to go on by "
-                f"warm_start: {self.classes_}. Got {classes}. Set warm_start=False."
-            )
-        groups = self._check_groups(
-            X_raw, sensitive_features, reset=reset, extend=not reset
-        )
-        return self._train(X, y, groups, sample_weight, reset, self.max_iter)
-
-    def predict(self, X):
-        """Most probable class of samples.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,)
-            Class labels.
-        """
-        y_score = self.predict_proba(X)
-        return self.classes_[y_score.argmax(axis=1)]
-
-    def predict_proba(self, X):
-        """Probability of each class.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
-            Samples.
-
-        Returns
-        -------
-        y_score : ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        check_is_fitted(self, "net_")
-        X = validate_data(
-            self, X, reset=False, accept_sparse="csr", dtype=self._numpy_dtype
-        )
-        net = self.net_
-        net._set_training(False)
-        with torch.inference_mode():
-            outputs = [
-                class_probabilities(net.module_(chunk.to(net.device))).cpu()
-                for chunk in self._to_tensor(X).split(_PREDICT_ROWS)
-            ]
-        return torch.cat(outputs).numpy()
+        self._learn_target(y, sample_weight, reset)
+        attribute = self._check_attribute(X_raw, sensitive_features, reset)
+        return self._train(X, y, attribute, sample_weight, reset, self.max_iter)
 
     @property
     def n_iter_(self):
@@ -196,8 +158,7 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         X, y = validate_data(
             self, X, y, reset=reset, accept_sparse="csr", dtype=self._numpy_dtype
         )
-        check_classification_targets(y)
-        y = column_or_1d(y)
+        y = self._check_target(y)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(
                 sample_weight, X, dtype=self._numpy_dtype, ensure_non_negative=True
@@ -209,22 +170,58 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
                 )
         return X_raw, X, y, sample_weight
 
-    def _check_two_classes(self, classes, sample_weight=None):
-        if sample_weight is not None:
-            classes = classes[sample_weight > 0]
-        classes = np.unique(classes)
-        if len(classes) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs samples of at least 2 classes. Got 1 "
-                f"class: {classes[0]!r}."
-            )
+    def _check_attribute(self, X, sensitive_features, reset):
+        """Codes of the groups, or the values of a continuous attribute, as floats."""
+        if sensitive_features is None and self.group_by is not None:
+            owner = type(self).__name__
+            sensitive_features = read_columns(X, self.group_by, owner=owner)
+        if reset:
+            self._is_continuous = self._has_continuous(sensitive_features)
+        if self._is_continuous:
+            return self._read_continuous(sensitive_features, _num_samples(X))
+        groups = self._check_groups(
+            X, sensitive_features, reset=reset, extend=not reset
+        )
+        return groups.codes.astype(np.int64)
 
-    def _train(self, X, y, groups, sample_weight, reset, epochs):
+    def _has_continuous(self, sensitive_features):
+        if sensitive_features is None or isinstance(sensitive_features, Groups):
+            return False
+        _, columns = split_columns(sensitive_features, type(self).__name__)
+        return any(is_continuous(column) for column in columns)
+
+    def _read_continuous(self, sensitive_features, n_samples):
+        owner = type(self).__name__
+        names, columns = split_columns(sensitive_features, owner)
+        if len(columns) > 1:
+            raise ValueError(
+                f"{owner} needs a continuous sensitive feature to be the only one. Got "
+                f"{names}. Cut it into intervals, whose labels are groups."
+            )
+        values = read_numbers(columns[0], names[0], owner)
+        if len(values) != n_samples:
+            raise ValueError(
+                f"{owner} needs one value of the sensitive feature per sample. Got "
+                f"{len(values)} values for {n_samples} samples. Pass "
+                "`sensitive_features` of the rows of X."
+            )
+        self._check_penalty("takes_continuous_groups")
+        self.group_labels_, self.group_names_in_ = [], names
+        return values.astype(self._numpy_dtype)
+
+    def _check_penalty(self, requirement):
+        """Raise if the penalty cannot take what the data are."""
+        penalty = get_penalty(self.fairness, self.disparity)
+        # A plain module cannot tell.
+        if self.fairness_weight and not getattr(penalty, requirement, True):
+            raise ValueError(unmet_requirement(penalty, requirement))
+
+    def _train(self, X, y, attribute, sample_weight, reset, epochs):
         device = resolve_device(self.device, type(self).__name__)
         if reset:
             self._random_state = check_random_state(self.random_state)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        dataset = self._make_dataset(X, y, groups, sample_weight, device)
+        dataset = self._make_dataset(X, y, attribute, sample_weight, device)
         if self.fairness_weight:
             self._warn_undefined(dataset)
         with seeded(seed, device):
@@ -233,19 +230,18 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             self._train_net(dataset, seed, epochs)
         return self
 
-    def _make_dataset(self, X, y, groups, sample_weight, device):
-        codes = groups.codes.astype(np.int64)
-        y = np.searchsorted(self.classes_, y)
+    def _make_dataset(self, X, y, attribute, sample_weight, device):
+        y = self._encode_target(y)
         if sample_weight is not None:
             # A sample of weight 0 is no sample, in the loss as in the batches.
             kept = np.flatnonzero(sample_weight)
-            X, y, codes = X[kept], y[kept], codes[kept]
+            X, y, attribute = X[kept], y[kept], attribute[kept]
             sample_weight = sample_weight[kept] / sample_weight[kept].mean()
             sample_weight = torch.as_tensor(sample_weight).to(device)
         return GroupedDataset(
             self._to_tensor(X).to(device),
             torch.as_tensor(y).to(device),
-            torch.as_tensor(codes).to(device),
+            torch.as_tensor(attribute).to(device),
             sample_weight,
         )
 
@@ -265,10 +261,8 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             "verbose": int(self.verbose),
             "iterator_train__shuffle": self.shuffle,
             "iterator_valid__batch_size": -1,
-            "criterion__penalty": get_penalty(self.fairness, self.disparity),
-            "criterion__n_classes": len(self.classes_),
-            "criterion__n_groups": len(self.group_labels_),
-            "criterion__fairness_weight": float(self.fairness_weight),
+            "predict_nonlinearity": self._link,
+            **self._criterion_params(),
             **({"optimizer__fused": True} if can_fuse(optimizer, device) else {}),
             **module_params,
         }
@@ -277,6 +271,33 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
             optimizer=optimizer,
             module_dtype=self._torch_dtype,
             **params,
+        )
+
+    def _criterion_params(self):
+        """The loss of the net, and its arguments by skorch's prefix."""
+        return {
+            "criterion": PenalizedLoss,
+            "criterion__penalty": get_penalty(self.fairness, self.disparity),
+            "criterion__n_classes": self._n_classes,
+            "criterion__n_groups": len(self.group_labels_),
+            "criterion__fairness_weight": float(self.fairness_weight),
+        }
+
+    def _outputs(self, X):
+        """What `_link` makes of the outputs of the module, for checked features."""
+        net = self.net_
+        net._set_training(False)
+        with torch.inference_mode():
+            outputs = [
+                self._link(net.module_(chunk.to(net.device))).cpu()
+                for chunk in self._to_tensor(X).split(PREDICT_ROWS)
+            ]
+        return torch.cat(outputs).numpy()
+
+    def _check_predict_data(self, X):
+        check_is_fitted(self, "net_")
+        return validate_data(
+            self, X, reset=False, accept_sparse="csr", dtype=self._numpy_dtype
         )
 
     def _callbacks(self):
@@ -328,9 +349,7 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         """Warn of rates that a group cannot define, as it lacks a class."""
         if len(self.group_labels_) < 2:
             return
-        shape = (len(self.group_labels_), len(self.classes_))
-        cells = (dataset.groups * shape[1] + dataset.y).cpu().numpy()
-        strata = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+        strata = dataset.count_strata(len(self.group_labels_), self._n_classes or 1)
         present = strata.any(axis=1)
         labels = [g for g, here in zip(self.group_labels_, present) if here]
         penalty = get_penalty(self.fairness, self.disparity)
@@ -377,8 +396,140 @@ class BaseFairNetClassifier(GroupAwareMixin, ClassifierMixin, BaseEstimator):
         return tags
 
 
+class BaseFairNetClassifier(ClassifierMixin, BaseFairNet):
+    """Base class of classifiers that train a torch module with a penalty."""
+
+    _link = staticmethod(class_probabilities)
+
+    def predict(self, X):
+        """Most probable class of samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Class labels.
+        """
+        y_score = self.predict_proba(X)
+        return self.classes_[y_score.argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Probability of each class.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y_score : ndarray of shape (n_samples, n_classes)
+            Probabilities, in the order of `classes_`.
+        """
+        return self._outputs(self._check_predict_data(X))
+
+    @property
+    def _n_classes(self):
+        return len(self.classes_)
+
+    @property
+    def _n_outputs(self):
+        """Outputs of a network; one logit says all of two classes."""
+        return self._n_classes if self._n_classes > 2 else 1
+
+    def _sizes(self):
+        """Arguments that a module may take from the data."""
+        return {"n_features": self.n_features_in_, "n_classes": self._n_classes}
+
+    def _check_target(self, y):
+        check_classification_targets(y)
+        return column_or_1d(y)
+
+    def _learn_target(self, y, sample_weight, reset):
+        classes = np.unique(y)
+        if reset:
+            self._check_two_classes(y, sample_weight)
+            self.classes_ = classes
+        elif not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"{type(self).__name__} needs the classes of the first fit to go on by "
+                f"warm_start: {self.classes_}. Got {classes}. Set warm_start=False."
+            )
+
+    def _check_two_classes(self, classes, sample_weight=None):
+        if sample_weight is not None:
+            classes = classes[sample_weight > 0]
+        classes = np.unique(classes)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes. Got 1 "
+                f"class: {classes[0]!r}."
+            )
+
+    def _encode_target(self, y):
+        return np.searchsorted(self.classes_, y)
+
+
+class BaseFairNetRegressor(RegressorMixin, BaseFairNet):
+    """Base class of regressors that train a torch module with a penalty.
+
+    The target is standardised by its mean and standard deviation in the training data,
+    so that a fairness weight means the same in any unit.
+    """
+
+    _link = staticmethod(predicted_values)
+    _n_classes = None
+    _n_outputs = 1
+
+    def predict(self, X):
+        """Predicted target of samples.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Samples.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Predictions.
+        """
+        outputs = self._outputs(self._check_predict_data(X))
+        return outputs * self.target_scale_ + self.target_mean_
+
+    def _sizes(self):
+        return {"n_features": self.n_features_in_}
+
+    def _check_target(self, y):
+        y = column_or_1d(y, warn=True)
+        try:
+            return y.astype(np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"{type(self).__name__} needs a target of numbers. Got dtype {y.dtype}."
+            ) from None
+
+    def _learn_target(self, y, sample_weight, reset):
+        self._check_penalty("takes_regression")
+        if not reset:
+            return
+        self.target_mean_ = float(np.average(y, weights=sample_weight))
+        deviation = np.average((y - self.target_mean_) ** 2, weights=sample_weight)
+        # Rounding leaves a constant target some spread.
+        is_constant = deviation <= 1e-24 * self.target_mean_**2
+        self.target_scale_ = 1.0 if is_constant else float(deviation**0.5)
+
+    def _encode_target(self, y):
+        y = (y - self.target_mean_) / self.target_scale_
+        return y.astype(self._numpy_dtype)
+
+
 class PartialFitMixin:
-    """Training epoch by epoch, for networks whose classes are known beforehand."""
+    """Training epoch by epoch, for classifiers whose classes are known beforehand."""
 
     __metadata_request__partial_fit = {"sensitive_features": True}
 
@@ -419,83 +570,39 @@ class PartialFitMixin:
                 f"partial_fit: {self.classes_}. Got {unknown}. Pass all of them as "
                 "`classes` in the first call."
             )
-        groups = self._check_groups(
-            X_raw, sensitive_features, reset=reset, extend=not reset
-        )
-        return self._train(X, y, groups, sample_weight, reset, epochs=1)
+        attribute = self._check_attribute(X_raw, sensitive_features, reset)
+        return self._train(X, y, attribute, sample_weight, reset, epochs=1)
 
 
-@contextmanager
-def seeded(seed, device):
-    """Seed torch on the CPU and on one device, and put back what was there.
+class PartialFitRegressorMixin:
+    """Training epoch by epoch, for regressors."""
 
-    Parameters
-    ----------
-    seed : int
-        Seed.
-    device : torch.device
-        The device; no other is touched.
-    """
-    cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(cuda):
-        torch.default_generator.manual_seed(seed)
-        if cuda:
-            with torch.cuda.device(device):
-                torch.cuda.manual_seed(seed)
-        yield
+    __metadata_request__partial_fit = {"sensitive_features": True}
 
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, *, sensitive_features=None, sample_weight=None):
+        """Train for one more epoch, on the given samples.
 
-def resolve_device(device, owner):
-    """The torch device of a parameter `device`.
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, DataFrame} of shape (n_samples, n_features)
+            Training samples.
+        y : array-like of shape (n_samples,)
+            Target values. Those of the first call decide `target_mean_` and
+            `target_scale_`.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive feature(s) of the samples; new groups may appear. None reads them
+            by `group_by`.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Non-negative weights.
 
-    Parameters
-    ----------
-    device : str or torch.device
-        Name of a device, or "auto": CUDA where there is one, otherwise the CPU.
-    owner : str
-        Who asks, for the error message.
-
-    Returns
-    -------
-    device : torch.device
-        A device that is there.
-    """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"{owner} needs a CUDA device for device={str(device)!r}. torch finds "
-            "none. Set device='auto' or 'cpu', or install torch with CUDA."
-        )
-    return device
-
-
-def choose_batch_size(batch_size, n_samples):
-    """The number of samples of a batch that a parameter `batch_size` stands for.
-
-    Parameters
-    ----------
-    batch_size : int or "auto"
-        Samples of a batch; "auto" takes a twentieth, but at least 128 and at most 512.
-    n_samples : int
-        Number of samples.
-
-    Returns
-    -------
-    batch_size : int
-        At most `n_samples`.
-    """
-    if batch_size != "auto":
-        return min(batch_size, n_samples)
-    # Small data need more steps than large batches would give, and no noisier ones.
-    return min(max(n_samples // 20, 128), 512, n_samples)
-
-
-def can_fuse(optimizer, device):
-    """Whether the optimizer has one fused step for all parameters on the device."""
-    try:
-        has_option = "fused" in signature(optimizer).parameters
-    except (TypeError, ValueError):
-        return False
-    return has_option and device.type in ("cpu", "cuda")
+        Returns
+        -------
+        self : object
+            Fitted estimator.
+        """
+        reset = not hasattr(self, "net_")
+        X_raw, X, y, sample_weight = self._check_fit_data(X, y, sample_weight, reset)
+        self._learn_target(y, sample_weight, reset)
+        attribute = self._check_attribute(X_raw, sensitive_features, reset)
+        return self._train(X, y, attribute, sample_weight, reset, epochs=1)

@@ -9,16 +9,17 @@ _BLOCK_ROWS = 1 << 16
 
 
 class GroupedDataset(torch.utils.data.Dataset):
-    """Samples with their class, group and weight, as tensors on one device.
+    """Samples with their target, group and weight, as tensors on one device.
 
     Parameters
     ----------
     X : float tensor of shape (n_samples, n_features)
         The features.
-    y : int tensor of shape (n_samples,), default=None
-        Index of the class of each sample; None for prediction.
-    groups : int tensor of shape (n_samples,), default=None
-        Code of the group of each sample; None puts all samples in one group.
+    y : int or float tensor of shape (n_samples,), default=None
+        Index of the class of each sample, or its target value; None for prediction.
+    groups : int or float tensor of shape (n_samples,), default=None
+        Code of the group of each sample, or its value of a continuous attribute; None
+        puts all samples in one group.
     sample_weight : float tensor of shape (n_samples,), default=None
         Weights; None weighs all samples equally.
     """
@@ -43,6 +44,43 @@ class GroupedDataset(torch.utils.data.Dataset):
             "sample_weight": weight if weight is None else weight[index],
         }
         return samples, self.y[index]
+
+    def cells(self, n_classes=None):
+        """Number of the cell, group by class, of each sample.
+
+        Targets that are no classes are one class, and values of a continuous attribute
+        one group.
+
+        Parameters
+        ----------
+        n_classes : int, default=None
+            Number of classes; None takes those that occur.
+
+        Returns
+        -------
+        cells : int ndarray of shape (n_samples,)
+            ``group * n_classes + class``.
+        """
+        groups, y = (_codes(column) for column in (self.groups, self.y))
+        if n_classes is None:
+            n_classes = int(y.max(initial=0)) + 1
+        return groups * n_classes + y
+
+    def count_strata(self, n_groups, n_classes):
+        """Number of samples of each group and class.
+
+        Parameters
+        ----------
+        n_groups, n_classes : int
+            Numbers of groups and classes.
+
+        Returns
+        -------
+        counts : int ndarray of shape (n_groups, n_classes)
+            Numbers of samples.
+        """
+        counts = np.bincount(self.cells(n_classes), minlength=n_groups * n_classes)
+        return counts.reshape(n_groups, n_classes)
 
     def take(self, index):
         """The samples at `index`, as a data set."""
@@ -156,7 +194,7 @@ class StratifiedBatches(Batches):
         counts : int ndarray of shape (n_batches, n_groups, n_classes)
             Numbers of samples.
         """
-        cells = (self.dataset.groups * n_classes + self.dataset.y).cpu().numpy()
+        cells = self.dataset.cells(n_classes)
         if self.shuffle:
             cells = cells[self._rows[self._pattern].numpy()]
         batch = np.arange(len(cells)) // self.batch_size
@@ -173,9 +211,14 @@ def _strata_by_appearance(dataset):
     Numbers that depend on the labels of the groups would make the batches depend on
     them too.
     """
-    groups, y = dataset.groups.cpu().numpy(), dataset.y.cpu().numpy()
-    cells = groups.astype(np.int64) * (int(y.max(initial=0)) + 1) + y
-    return _by_appearance(groups), _by_appearance(cells)
+    return _by_appearance(_codes(dataset.groups)), _by_appearance(dataset.cells())
+
+
+def _codes(column):
+    """Codes on the CPU; floating values are no codes, and all alike."""
+    if column.is_floating_point():
+        return np.zeros(len(column), dtype=np.int64)
+    return column.cpu().numpy().astype(np.int64)
 
 
 def _by_appearance(codes):

@@ -1,22 +1,10 @@
 """Multilayer perceptron with a fairness penalty."""
 
-from itertools import pairwise
-from numbers import Integral, Real
-
-import torch
-
 from fairsk.inprocessing._base import BaseFairNetClassifier, PartialFitMixin
-from fairsk.utils._sklearn import Interval, StrOptions
-
-_ACTIVATIONS = {
-    "identity": torch.nn.Identity,
-    "logistic": torch.nn.Sigmoid,
-    "tanh": torch.nn.Tanh,
-    "relu": torch.nn.ReLU,
-}
+from fairsk.inprocessing._perceptron import PerceptronMixin
 
 
-class FairMLPClassifier(PartialFitMixin, BaseFairNetClassifier):
+class FairMLPClassifier(PartialFitMixin, PerceptronMixin, BaseFairNetClassifier):
     r"""Multilayer perceptron trained on its loss plus a fairness penalty.
 
     The network minimises, over batches,
@@ -146,12 +134,7 @@ class FairMLPClassifier(PartialFitMixin, BaseFairNetClassifier):
 
     _parameter_constraints: dict = {
         **BaseFairNetClassifier._parameter_constraints,
-        "hidden_layer_sizes": [
-            "array-like",
-            Interval(Integral, 1, None, closed="left"),
-        ],
-        "activation": [StrOptions(set(_ACTIVATIONS))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        **PerceptronMixin._parameter_constraints,
     }
 
     def __init__(
@@ -204,36 +187,3 @@ class FairMLPClassifier(PartialFitMixin, BaseFairNetClassifier):
         self.callbacks = callbacks
         self.device = device
         self.dtype = dtype
-
-    def _module(self):
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
-            raise ValueError(
-                f"{type(self).__name__} needs positive integers as hidden_layer_sizes. "
-                f"Got {self.hidden_layer_sizes!r}."
-            )
-        n_outputs = len(self.classes_) if len(self.classes_) > 2 else 1
-        return MultilayerPerceptron, {
-            "module__layer_sizes": [self.n_features_in_, *sizes, n_outputs],
-            "module__activation": self.activation,
-            "optimizer__weight_decay": self.alpha,
-        }
-
-
-class MultilayerPerceptron(torch.nn.Sequential):
-    """Linear layers with an activation between them.
-
-    Parameters
-    ----------
-    layer_sizes : list of int
-        Widths, from the features to the logits.
-    activation : str
-        Name of the activation.
-    """
-
-    def __init__(self, layer_sizes, activation):
-        layers = []
-        for n_in, n_out in pairwise(layer_sizes):
-            layers += [torch.nn.Linear(n_in, n_out), _ACTIVATIONS[activation]()]
-        super().__init__(*layers[:-1])

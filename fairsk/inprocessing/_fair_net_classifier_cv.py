@@ -2,11 +2,9 @@
 
 import torch
 
-from fairsk.inprocessing._fair_net_classifier import (
-    FairNetClassifier,
-    PrefixedParamsMixin,
-)
+from fairsk.inprocessing._fair_net_classifier import FairNetClassifier
 from fairsk.inprocessing._path import _NOT_IN_A_PATH, FairPathCV
+from fairsk.inprocessing._prefixed_params import PrefixedParamsMixin
 from fairsk.inprocessing._stacked import StackedModule
 
 

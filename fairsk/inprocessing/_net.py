@@ -16,20 +16,25 @@ class PenalizedLoss(torch.nn.Module):
     r"""Mean loss of the samples plus a weighted fairness penalty.
 
     .. math:: \frac{1}{n} \sum_i w_i \,\ell(z_i, y_i)
-        + \lambda \, \mathrm{penalty}(\mathrm{softmax}(z), y, a, w)
+        + \lambda \, \mathrm{penalty}(s(z), y, a, w)
 
-    where the weights w have mean 1 over the training data.
+    where the weights w have mean 1 over the training data, and s is the softmax for
+    classes and the identity for regression.
 
     Parameters
     ----------
     penalty : torch.nn.Module
-        Maps class probabilities, classes, groups and weights to a number.
-    n_classes, n_groups : int
-        Numbers of classes and groups.
+        Maps class probabilities (or predictions), targets, groups and weights to a
+        number.
+    n_classes : int or None
+        Number of classes; None for regression.
+    n_groups : int
+        Number of groups; 0 for a continuous attribute. A single group is not penalised.
     fairness_weight : float, default=1.0
         The weight :math:`\lambda` of the penalty.
     criterion : class, default=torch.nn.CrossEntropyLoss
-        Loss of logits and classes that takes ``reduction="none"``.
+        Loss of logits and classes, or of predictions and targets, that takes
+        ``reduction="none"``.
     **kwargs : dict
         Further arguments of `criterion`.
     """
@@ -53,13 +58,13 @@ class PenalizedLoss(torch.nn.Module):
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Loss of a batch; the penalty alone stays in `last_penalty`."""
-        logits = class_logits(y_pred, len(y_true), self.n_classes)
-        losses = self.per_sample(logits, y_true)
+        outputs, y_score = self._scores(y_pred, len(y_true))
+        losses = self.per_sample(outputs, y_true)
         loss = (losses if sample_weight is None else losses * sample_weight).mean()
         self.last_penalty = None
-        if self.fairness_weight and self.n_groups > 1:
+        if self.fairness_weight and self.n_groups != 1:
             penalty = self.penalty(
-                logits.softmax(dim=1),
+                y_score(),
                 y_true,
                 groups,
                 sample_weight,
@@ -68,6 +73,14 @@ class PenalizedLoss(torch.nn.Module):
             self.last_penalty = penalty.detach()
             loss = loss + self.fairness_weight * penalty
         return loss
+
+    def _scores(self, y_pred, n_samples):
+        """What the loss takes, and a function for the scores that the penalty takes."""
+        if self.n_classes is None:
+            values = target_values(y_pred, n_samples)
+            return values, lambda: values[:, None]
+        logits = class_logits(y_pred, n_samples, self.n_classes)
+        return logits, lambda: logits.softmax(dim=1)
 
 
 def class_logits(y_pred, n_samples, n_classes):
@@ -123,6 +136,51 @@ def class_probabilities(y_pred):
     # The softmax of two columns, at a tenth of its time.
     positive = (logits[:, -1] - (logits[:, 0] if logits.shape[1] == 2 else 0)).sigmoid()
     return torch.stack((1 - positive, positive), dim=1)
+
+
+def target_values(y_pred, n_samples=None):
+    """One predicted value for each sample, from whatever form a module returns.
+
+    Parameters
+    ----------
+    y_pred : float tensor of shape (n_samples,) or (n_samples, 1), or tuple whose \
+            first element is one
+        Output of the module.
+    n_samples : int, default=None
+        Number of samples to expect; None takes any.
+
+    Returns
+    -------
+    values : float tensor of shape (n_samples,)
+        Predictions.
+    """
+    values = y_pred[0] if isinstance(y_pred, tuple) else y_pred
+    shape = tuple(values.shape)
+    n_samples = shape[0] if n_samples is None else n_samples
+    if shape not in ((n_samples,), (n_samples, 1)):
+        raise ValueError(
+            f"`module` must return predictions of shape ({n_samples},) or "
+            f"({n_samples}, 1) for {n_samples} samples. Got shape {shape}. Set the "
+            "width of its last layer to 1."
+        )
+    return values.reshape(n_samples)
+
+
+def predicted_values(y_pred):
+    """Predictions by what a module returned, in double precision.
+
+    Parameters
+    ----------
+    y_pred : float tensor of shape (n_samples,) or (n_samples, 1), or tuple whose \
+            first element is one
+        Output of the module.
+
+    Returns
+    -------
+    values : float64 tensor of shape (n_samples,)
+        In float32 a large mean of the target would swallow their digits.
+    """
+    return target_values(y_pred).double()
 
 
 class FairNet(NeuralNet):
@@ -213,7 +271,9 @@ class FairNet(NeuralNet):
         undefined = getattr(criterion.penalty, "undefined", None)
         if undefined is None or not hasattr(iterator, "strata_counts"):
             return 0
-        strata = iterator.strata_counts(criterion.n_groups, criterion.n_classes)
+        if criterion.n_groups < 2:
+            return 0
+        strata = iterator.strata_counts(criterion.n_groups, criterion.n_classes or 1)
         avoidable = undefined(strata) & ~undefined(strata.sum(axis=0))
         return int(avoidable.any(axis=(1, 2)).sum())
 
@@ -262,8 +322,9 @@ class FairNet(NeuralNet):
         return self.criterion_(y_pred, y_true, X["groups"], X["sample_weight"])
 
     def predict(self, X):
-        """Index of the most probable class, for the scoring callbacks of skorch."""
-        return self.predict_proba(X).argmax(axis=1)
+        """Index of the most probable class, or value, for callbacks of skorch."""
+        outputs = self.predict_proba(X)
+        return outputs if outputs.ndim == 1 else outputs.argmax(axis=1)
 
 
 class Monitor(Callback):

@@ -9,12 +9,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from fairsk.definitions import DEFINITIONS, FairnessDefinition, UndefinedRateWarning
-from fairsk.inprocessing._base import (
-    _MAX_UNDEFINED,
-    BaseFairNetClassifier,
-    resolve_device,
-    seeded,
-)
+from fairsk.groups import read_columns
+from fairsk.inprocessing._base import _MAX_UNDEFINED, BaseFairNetClassifier
+from fairsk.inprocessing._device import resolve_device, seeded
 from fairsk.inprocessing._stacked import (
     Fold,
     StackedLoss,
@@ -79,7 +76,7 @@ class FairPathCV(BaseFairNetClassifier):
         X_raw, X, y, sample_weight = self._check_fit_data(X, y, sample_weight, True)
         self._check_two_classes(y, sample_weight)
         self.classes_ = np.unique(y)
-        groups = self._check_groups(X_raw, sensitive_features)
+        groups = self._check_path_groups(X_raw, sensitive_features)
         weights = self._check_weights()
         scorers = self._check_scorers()
         device = resolve_device(self.device, type(self).__name__)
@@ -92,7 +89,7 @@ class FairPathCV(BaseFairNetClassifier):
             self._make_dataset(
                 X[rows],
                 y[rows],
-                groups.take(rows),
+                groups.codes[rows].astype(np.int64),
                 None if sample_weight is None else sample_weight[rows],
                 device,
             )
@@ -157,6 +154,18 @@ class FairPathCV(BaseFairNetClassifier):
                 "the chosen weight alone. Set refit_path=True."
             )
         return np.stack([member.predict_proba(X) for member in self.estimators_])
+
+    def _check_path_groups(self, X, sensitive_features):
+        if sensitive_features is None and self.group_by is not None:
+            owner = type(self).__name__
+            sensitive_features = read_columns(X, self.group_by, owner=owner)
+        if self._has_continuous(sensitive_features):
+            raise ValueError(
+                f"{type(self).__name__} needs groups, which its folds and scores "
+                "compare. Got a continuous sensitive feature. Cut it into intervals, "
+                f"or search over the weight of {self._member_class.__name__}."
+            )
+        return self._check_groups(X, sensitive_features)
 
     def _check_weights(self):
         weights = self.fairness_weights

@@ -1,7 +1,13 @@
 """Loss terms for torch that grow with the unfairness of the predictions."""
 
-from fairsk.penalties._base import Penalty
-from fairsk.penalties._combined import EachFeaturePenalty, MemoryPenalty, PenaltySum
+from fairsk.penalties import _registry  # noqa: F401  (fills PENALTIES)
+from fairsk.penalties._base import PENALTIES, Penalty
+from fairsk.penalties._combined import (
+    EachFeaturePenalty,
+    MemoryPenalty,
+    PenaltySum,
+    get_penalty,
+)
 from fairsk.penalties._definition import DefinitionPenalty
 from fairsk.penalties._dependence import (
     CovariancePenalty,
@@ -9,12 +15,13 @@ from fairsk.penalties._dependence import (
     HSICPenalty,
     MutualInformationPenalty,
 )
+from fairsk.penalties._group_mean import GroupMeanPenalty
 from fairsk.penalties._loss_gap import (
     CalibrationGapPenalty,
     ConfidencePenalty,
     LossGapPenalty,
+    WorstLossPenalty,
 )
-from fairsk.penalties._registry import PENALTIES, get_penalty
 from fairsk.penalties._score_distance import MMDPenalty, WassersteinPenalty
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "DefinitionPenalty",
     "DistanceCorrelationPenalty",
     "EachFeaturePenalty",
+    "GroupMeanPenalty",
     "HSICPenalty",
     "LossGapPenalty",
     "MMDPenalty",
@@ -33,5 +41,6 @@ __all__ = [
     "Penalty",
     "PenaltySum",
     "WassersteinPenalty",
+    "WorstLossPenalty",
     "get_penalty",
 ]

@@ -9,6 +9,9 @@ import torch
 from fairsk.definitions import UndefinedRateWarning
 from fairsk.definitions._signed_measures import group_mass
 
+#: Penalties that are not a definition on soft counts: name -> what makes one.
+PENALTIES = {}
+
 
 class Penalty(torch.nn.Module):
     """Base class of fairness penalties.
@@ -213,16 +216,16 @@ def normalised(sample_weight):
 
 def unmet_requirement(penalty, requirement):
     """Message that a penalty cannot take the data, with those that can."""
-    from fairsk.penalties._registry import PENALTIES
-
     kinds = {
-        "takes_continuous_groups": "a continuous sensitive attribute",
-        "takes_regression": "a continuous target",
+        "takes_continuous_groups": (
+            "a continuous sensitive attribute",
+            "Take one, or cut the attribute into intervals, whose labels are groups.",
+        ),
+        "takes_regression": ("a continuous target", "Take one as `fairness`."),
     }
-    able = sorted(
-        name for name, kind in PENALTIES.items() if getattr(kind, requirement, False)
-    )
+    able = sorted(n for n, make in PENALTIES.items() if getattr(make(), requirement))
+    what, remedy = kinds[requirement]
     return (
-        f"{type(penalty).__name__} cannot take {kinds[requirement]}. "
-        f"These penalties can: {able}."
+        f"{type(penalty).__name__} cannot take {what}. These penalties can: {able}. "
+        f"{remedy}"
     )

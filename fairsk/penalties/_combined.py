@@ -1,13 +1,17 @@
 """Penalties made of penalties: sums, one feature at a time, a memory of batches."""
 
 import copy
+import difflib
 from collections import deque
+from inspect import signature
 from numbers import Real
 
 import numpy as np
 import torch
 
-from fairsk.penalties._base import Penalty
+from fairsk.definitions import DEFINITIONS, FairnessDefinition
+from fairsk.penalties._base import PENALTIES, Penalty
+from fairsk.penalties._definition import DefinitionPenalty
 
 
 class PenaltySum(Penalty):
@@ -34,8 +38,6 @@ class PenaltySum(Penalty):
 
     def __init__(self, penalties, weights=None):
         super().__init__()
-        from fairsk.penalties._registry import get_penalty
-
         weights = [1.0] * len(penalties) if weights is None else list(weights)
         if not penalties or len(weights) != len(penalties) or min(weights) < 0:
             raise ValueError(
@@ -92,8 +94,6 @@ class _WrappedPenalty(Penalty):
 
     def __init__(self, penalty):
         super().__init__()
-        from fairsk.penalties._registry import get_penalty
-
         self.penalty = get_penalty(penalty)
 
     @property
@@ -147,6 +147,9 @@ class EachFeaturePenalty(_WrappedPenalty):
     >>> penalty.penalty(y_score, y_true, groups).item()  # ... but not together
     1.0
     """
+
+    #: A continuous attribute has no features of its own to compare.
+    takes_continuous_groups = False
 
     def __init__(self, penalty="demographic_parity"):
         super().__init__(penalty)
@@ -315,3 +318,55 @@ def split_weights(items):
         for item in items
     ]
     return [penalty for penalty, _ in pairs], [float(weight) for _, weight in pairs]
+
+
+def get_penalty(fairness, disparity="difference"):
+    """Penalty that `fairness` stands for.
+
+    Parameters
+    ----------
+    fairness : str, FairnessDefinition, torch.nn.Module or list
+        Name of a registered definition or penalty; a definition; a penalty, which is
+        copied; or a list of these, each with or without a weight:
+        ``["equalized_odds", ("hsic", 10.0)]``.
+    disparity : str or Disparity, default="difference"
+        How the values of the groups become one number, for definitions and penalties
+        that have one value for each group.
+
+    Returns
+    -------
+    penalty : torch.nn.Module
+        The penalty.
+
+    Examples
+    --------
+    >>> from fairsk.penalties import get_penalty
+    >>> get_penalty("wasserstein")
+    WassersteinPenalty()
+    """
+    if isinstance(fairness, torch.nn.Module):
+        return copy.deepcopy(fairness)
+    if isinstance(fairness, list):
+        penalties, weights = split_weights(fairness)
+        return PenaltySum([get_penalty(p, disparity) for p in penalties], weights)
+    if isinstance(fairness, FairnessDefinition):
+        return DefinitionPenalty(fairness, disparity)
+    if isinstance(fairness, str):
+        if fairness in DEFINITIONS:
+            return DefinitionPenalty(fairness, disparity)
+        if fairness in PENALTIES:
+            return _make(PENALTIES[fairness], disparity)
+    known = sorted([*DEFINITIONS, *PENALTIES])
+    close = difflib.get_close_matches(str(fairness), known, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise ValueError(
+        "`fairness` must be a FairnessDefinition, a penalty, a list of them, or one of "
+        f"{known}. Got {fairness!r}.{hint}"
+    )
+
+
+def _make(kind, disparity):
+    """A penalty by its name, with the disparity if it has one."""
+    if "disparity" in signature(kind).parameters:
+        return kind(disparity=disparity)
+    return kind()

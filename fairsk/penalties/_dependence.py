@@ -10,7 +10,7 @@ from fairsk.penalties._base import (
     normalised,
     score_columns,
 )
-from fairsk.penalties._score_distance import _check_kernel
+from fairsk.penalties._score_distance import _check_kernel, default_length_scale
 
 
 class CovariancePenalty(Penalty):
@@ -82,8 +82,10 @@ class HSICPenalty(Penalty):
 
     Parameters
     ----------
-    length_scale : float, default=0.1
-        Width of the kernel on the scores, in units of the score.
+    length_scale : float, default=None
+        Width of the kernel on the scores, in units of the score. None takes 0.1 for
+        probabilities and 1 for the predictions of a regression, which networks
+        standardise.
     kernel : {"gaussian", "laplacian"}, default="gaussian"
         The kernel, on the scores and on a continuous attribute.
     attribute_length_scale : float, default=1.0
@@ -116,7 +118,7 @@ class HSICPenalty(Penalty):
 
     def __init__(
         self,
-        length_scale=0.1,
+        length_scale=None,
         kernel="gaussian",
         *,
         attribute_length_scale=1.0,
@@ -137,7 +139,8 @@ class HSICPenalty(Penalty):
     def _dependence(self, y_score, y_true, attribute, sample_weight):
         scores = score_columns(y_score)
         weight = normalised(sample_weight)
-        similarity = kernel_matrix(scores, self.length_scale, self.kernel)
+        length_scale = self.length_scale or default_length_scale(y_true)
+        similarity = kernel_matrix(scores, length_scale, self.kernel)
         same = self._attribute_kernel(attribute, weight)
         return _dependence(similarity, same, weight, self.normalise)
 

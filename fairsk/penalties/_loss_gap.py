@@ -2,28 +2,69 @@
 
 import torch
 
-from fairsk.definitions import get_disparity
+from fairsk.definitions import LOSSES, get_disparity
 from fairsk.definitions._signed_measures import contrasts, kernel_matrix, normalise
 from fairsk.penalties._base import Penalty, class_columns, mean_defined
 from fairsk.penalties._score_distance import _check_kernel
 
 
-class LossGapPenalty(Penalty):
+class _GroupLossPenalty(Penalty):
+    """A penalty that is a function of the mean loss of each group."""
+
+    takes_regression = True
+
+    def __init__(self, loss=None, given=None):
+        super().__init__(given)
+        if loss is not None and loss not in _LOSSES:
+            raise ValueError(
+                f"{type(self).__name__} needs `loss` to be None or one of "
+                f"{sorted(_LOSSES)}. Got {loss!r}."
+            )
+        self.loss = loss
+
+    def _dependence(self, y_score, y_true, attribute, sample_weight):
+        losses = self._sample_losses(y_score, y_true)
+        distribution, defined = normalise(attribute * sample_weight[..., None])
+        means = (losses[..., None] * distribution).sum(-2)
+        value = self._of_means(torch.where(defined, means, float("nan")))
+        return torch.where(value.isnan(), 0.0, value)
+
+    def _of_means(self, means):
+        """Penalty of group losses of shape (..., n_groups); NaN where undefined."""
+        raise NotImplementedError
+
+    def _sample_losses(self, y_score, y_true):
+        is_regression = y_true.is_floating_point()
+        loss = self.loss or ("squared_error" if is_regression else "log")
+        if is_regression != (loss in LOSSES):
+            kind = "a continuous target" if is_regression else "classes"
+            able = sorted(n for n in _LOSSES if (n in LOSSES) == is_regression)
+            raise ValueError(
+                f"{type(self).__name__} needs a loss of {kind}: one of {able}. "
+                f"Got {loss!r}."
+            )
+        if is_regression:
+            return LOSSES[loss](y_true, y_score[..., 0])
+        return _LOSSES[loss](class_columns(y_score), y_true)
+
+
+class LossGapPenalty(_GroupLossPenalty):
     r"""Gap between the mean losses of the groups ("max-diff").
 
     .. math:: \max_g L_g - \min_g L_g, \qquad
-        L_g = \mathrm{E}[-\log p_y \mid a = g].
+        L_g = \mathrm{E}[\ell(y, s) \mid a = g].
 
     It asks that the model serves all groups equally well, not that it predicts equal
     shares. It can also be met by serving the best group worse: to raise the worst group
-    instead, use a minimax method.
+    instead, use :class:`WorstLossPenalty`, or a minimax method.
 
     Parameters
     ----------
     disparity : str or Disparity, default="difference"
         How the losses of the groups become one number.
-    loss : {"log", "brier"}, default="log"
-        Cross-entropy, or the squared error of the probabilities.
+    loss : {"log", "brier", "squared_error", "absolute_error"}, default=None
+        Cross-entropy or the squared error of the probabilities, for classes; the error
+        of the prediction, for regression. None takes "log" and "squared_error".
     given : {"y_true"}, int or None, default=None
         Take all samples, those of each class, or those of one class.
 
@@ -38,25 +79,62 @@ class LossGapPenalty(Penalty):
     0.339
     """
 
-    def __init__(self, disparity="difference", *, loss="log", given=None):
-        super().__init__(given)
-        if loss not in _LOSSES:
-            raise ValueError(
-                f"LossGapPenalty needs `loss` to be one of {sorted(_LOSSES)}. "
-                f"Got {loss!r}."
-            )
+    def __init__(self, disparity="difference", *, loss=None, given=None):
+        super().__init__(loss, given)
         self.disparity = get_disparity(disparity)
-        self.loss = loss
 
-    def _dependence(self, y_score, y_true, attribute, sample_weight):
-        losses = _LOSSES[self.loss](class_columns(y_score), y_true)
-        distribution, defined = normalise(attribute * sample_weight[..., None])
-        means = (losses[..., None] * distribution).sum(-2)
-        means = torch.where(defined, means, float("nan"))
+    def _of_means(self, means):
         value = self.disparity(means[..., None, :])
-        if self.disparity.greater_is_better:
-            value = 1 - value
-        return torch.where(value.isnan(), 0.0, value)
+        return 1 - value if self.disparity.greater_is_better else value
+
+
+class WorstLossPenalty(_GroupLossPenalty):
+    r"""Loss of the group that is served worst, as far as it is above a bound.
+
+    .. math:: \max_g \; \max(0, L_g - \zeta), \qquad
+        L_g = \mathrm{E}[\ell(y, s) \mid a = g].
+
+    Unlike a gap it never gains by serving another group worse. The bound
+    :math:`\zeta` is that of bounded group loss.
+
+    Parameters
+    ----------
+    upper_bound : float, default=0.0
+        Loss :math:`\zeta` that is good enough for every group. The networks
+        standardise the target of a regression, and count in that unit.
+    loss : {"log", "brier", "squared_error", "absolute_error"}, default=None
+        Loss of a sample, as in :class:`LossGapPenalty`.
+    given : {"y_true"}, int or None, default=None
+        Take all samples, those of each class, or those of one class.
+
+    References
+    ----------
+    Agarwal, Dudík & Wu (2019), Fair regression: quantitative definitions and
+    reduction-based algorithms.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from fairsk.penalties import WorstLossPenalty
+    >>> y_pred = torch.tensor([1.0, 2.0, 3.0, 5.0])
+    >>> y_true = torch.tensor([1.0, 2.0, 2.0, 3.0])
+    >>> groups = torch.tensor([0, 0, 1, 1])
+    >>> WorstLossPenalty(upper_bound=1.0)(y_pred, y_true, groups).item()
+    1.5
+    """
+
+    def __init__(self, upper_bound=0.0, *, loss=None, given=None):
+        super().__init__(loss, given)
+        if not upper_bound >= 0:
+            raise ValueError(
+                f"WorstLossPenalty needs upper_bound >= 0. Got {upper_bound!r}."
+            )
+        self.upper_bound = upper_bound
+
+    def _of_means(self, means):
+        missing = means.isnan()
+        worst = torch.where(missing, -torch.inf, means).amax(-1)
+        return (worst - self.upper_bound).clamp(min=0)
 
 
 class CalibrationGapPenalty(Penalty):
@@ -179,4 +257,4 @@ def _of_true_class(probabilities, y_true):
     return torch.take_along_dim(probabilities, index, -1)[..., 0]
 
 
-_LOSSES = {"log": _log_loss, "brier": _brier_loss}
+_LOSSES = {"log": _log_loss, "brier": _brier_loss, **LOSSES}

@@ -26,9 +26,10 @@ class _ScoreDistancePenalty(Penalty):
         measure, defined = _signed_measures.contrasts(
             attribute * sample_weight[..., None], self.reference
         )
-        return mean_defined(self._distance(score_columns(y_score), measure), defined)
+        distance = self._distance(score_columns(y_score), y_true, measure)
+        return mean_defined(distance, defined)
 
-    def _distance(self, y_score, measure):
+    def _distance(self, y_score, y_true, measure):
         raise NotImplementedError
 
 
@@ -44,8 +45,9 @@ class MMDPenalty(_ScoreDistancePenalty):
 
     Parameters
     ----------
-    length_scale : float, default=0.1
-        Width of the kernel, in units of the score.
+    length_scale : float, default=None
+        Width of the kernel, in units of the score. None takes 0.1 for probabilities and
+        1 for the predictions of a regression, which networks standardise.
     kernel : {"gaussian", "laplacian"}, default="gaussian"
         The kernel.
     reference : {"pairs", "overall"}, default="pairs"
@@ -69,15 +71,14 @@ class MMDPenalty(_ScoreDistancePenalty):
     """
 
     def __init__(
-        self, length_scale=0.1, kernel="gaussian", *, reference="pairs", given=None
+        self, length_scale=None, kernel="gaussian", *, reference="pairs", given=None
     ):
         super().__init__(reference=reference, given=given)
         self.length_scale, self.kernel = _check_kernel(self, length_scale, kernel)
 
-    def _distance(self, y_score, measure):
-        return _signed_measures.squared_mmd(
-            y_score, measure, self.length_scale, self.kernel
-        )
+    def _distance(self, y_score, y_true, measure):
+        length_scale = self.length_scale or default_length_scale(y_true)
+        return _signed_measures.squared_mmd(y_score, measure, length_scale, self.kernel)
 
 
 class WassersteinPenalty(_ScoreDistancePenalty):
@@ -119,7 +120,7 @@ class WassersteinPenalty(_ScoreDistancePenalty):
             raise ValueError(f"WassersteinPenalty needs power 1 or 2. Got {power!r}.")
         self.power = power
 
-    def _distance(self, y_score, measure):
+    def _distance(self, y_score, y_true, measure):
         norm = (
             _signed_measures.wasserstein
             if self.power == 1
@@ -129,9 +130,14 @@ class WassersteinPenalty(_ScoreDistancePenalty):
         return torch.stack(columns).mean(0)
 
 
+def default_length_scale(y_true):
+    """Width of a kernel on probabilities, or on predictions of a continuous target."""
+    return 1.0 if y_true is not None and y_true.is_floating_point() else 0.1
+
+
 def _check_kernel(penalty, length_scale, kernel):
     owner = type(penalty).__name__
-    if not length_scale > 0:
+    if length_scale is not None and not length_scale > 0:
         raise ValueError(f"{owner} needs length_scale > 0. Got {length_scale!r}.")
     if kernel not in ("gaussian", "laplacian"):
         raise ValueError(

@@ -1,11 +1,15 @@
 """What is to be removed: groups, and sensitive features on a scale."""
 
-import narwhals.stable.v1 as nw
 import numpy as np
 
 from fairsk.base import GroupAwareMixin
-from fairsk.groups import Groups, read_columns, split_columns
-from fairsk.utils._columns import as_array
+from fairsk.groups import (
+    Groups,
+    is_continuous,
+    read_columns,
+    read_numbers,
+    split_columns,
+)
 from fairsk.utils._sklearn import _num_samples
 
 
@@ -28,9 +32,9 @@ class ConceptMixin(GroupAwareMixin):
             names, columns = split_columns(sensitive_features, owner)
             known = None if reset else self._continuous_names
             continuous = {
-                name: _as_numbers(column, name, owner)
+                name: read_numbers(column, name, owner)
                 for name, column in zip(names, columns)
-                if (name in known if known is not None else _is_continuous(column))
+                if (name in known if known is not None else is_continuous(column))
             }
             sensitive_features = {
                 name: column
@@ -103,26 +107,6 @@ class Concept:
             columns[np.arange(len(codes)), codes] = 1.0
         columns[:, self.n_groups :] = self.continuous[rows]
         return columns
-
-
-def _is_continuous(column):
-    values = column.to_numpy() if isinstance(column, nw.Series) else as_array(column)
-    if values.dtype.kind != "f" or values.ndim != 1:
-        return False
-    return bool((np.isfinite(values) & (values != np.floor(values))).any())
-
-
-def _as_numbers(column, name, owner):
-    values = column.to_numpy() if isinstance(column, nw.Series) else as_array(column)
-    values = values.astype(float)
-    n_missing = int((~np.isfinite(values)).sum())
-    if n_missing:
-        raise ValueError(
-            f"{owner} needs finite values of the sensitive feature {name!r}. "
-            f"{n_missing} of {len(values)} are missing or infinite. Drop these rows, "
-            "or fill them."
-        )
-    return values
 
 
 def _stack(continuous, n_samples):

@@ -29,7 +29,7 @@ class Stripes:
 
 
 class Net(torch.nn.Sequential):
-    def __init__(self, n_features, n_classes, hidden=10):
+    def __init__(self, n_features, n_classes=1, hidden=10):
         super().__init__(
             torch.nn.Linear(n_features, hidden),
             torch.nn.ReLU(),
@@ -64,6 +64,8 @@ INSTANCES = {
             **FULL_BATCH,
         }
     ],
+    "FairMLPRegressor": [{"hidden_layer_sizes": 10, **FULL_BATCH}],
+    "FairNetRegressor": [{"module": Net, **FULL_BATCH}],
     "FairNetClassifier": [{"module": Net, **FULL_BATCH}],
     "FairNetClassifierCV": [
         {"module": Net, "fairness_weights": [0.1, 1.0], "cv": 2, **FULL_BATCH}

@@ -10,7 +10,7 @@ from fairsk.datasets import make_biased_classification
 from fairsk.definitions import DEFINITIONS, UndefinedRateWarning, get_definition
 from fairsk.inprocessing import AdversarialRepresentation
 from fairsk.inprocessing._adversarial_representation import label_strata
-from fairsk.inprocessing._base import seeded
+from fairsk.inprocessing._device import seeded
 from fairsk.preprocessing import ConceptProbe
 
 FULL = {"batch_size": 10_000, "dtype": "float64", "device": "cpu", "random_state": 0}

@@ -21,7 +21,7 @@ from torch.nn import functional
 from fairsk.definitions import DEFINITIONS, UndefinedRateWarning, group_counts
 from fairsk.groups import SingleGroupWarning
 from fairsk.inprocessing import FairMLPClassifier
-from fairsk.inprocessing._fair_mlp_classifier import MultilayerPerceptron
+from fairsk.inprocessing._perceptron import MultilayerPerceptron
 
 QUICK = {"hidden_layer_sizes": 8, "max_iter": 5, "random_state": 0, "device": "cpu"}
 EXACT = {**QUICK, "batch_size": 10_000, "dtype": "float64"}
@@ -302,7 +302,7 @@ def test_early_stopping_ends_with_the_best_state(biased):
     assert clf.n_iter_ < 100
     assert min(losses) < losses[-1]
     # What stands at the end has the smallest loss on the samples set aside.
-    samples = X.astype(np.float32), y, clf._check_groups(X, groups)
+    samples = X.astype(np.float32), y, groups
     dataset, valid = clf._split(
         clf._make_dataset(*samples, None, torch.device("cpu")),
         clf.net_.iterator_train__seed,
@@ -458,10 +458,10 @@ def test_automatic_batches_are_a_twentieth_of_the_samples_within_bounds(
     ],
 )
 def test_bad_parameters_raise(biased, params, error, match):
-    X, y, _ = biased
+    X, y, groups = biased
     clf = FairMLPClassifier(**{**QUICK, "group_by": 0, **params})
     with pytest.raises(error, match=match):
-        clf.fit(X, y)
+        clf.fit(np.column_stack([groups, X]), y)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

@@ -14,6 +14,7 @@ from fairsk import metrics
 from fairsk.definitions import (
     DEFINITIONS,
     DISPARITIES,
+    GROUP_MEANS,
     UndefinedRateWarning,
     group_counts,
 )
@@ -25,6 +26,7 @@ from fairsk.penalties import (
     DefinitionPenalty,
     DistanceCorrelationPenalty,
     EachFeaturePenalty,
+    GroupMeanPenalty,
     HSICPenalty,
     LossGapPenalty,
     MemoryPenalty,
@@ -33,6 +35,7 @@ from fairsk.penalties import (
     Penalty,
     PenaltySum,
     WassersteinPenalty,
+    WorstLossPenalty,
     get_penalty,
 )
 
@@ -75,6 +78,11 @@ NOT_INDEPENDENCE = {
     "calibration_gap",
     "loss_gap",
     "brier_gap",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "r2_score",
+    "root_mean_squared_error",
+    "worst_loss",
     "overall_accuracy_equality",
     "predictive_parity",
     "false_discovery_rate_parity",
@@ -164,7 +172,7 @@ def test_one_group_and_empty_groups_add_nothing(name):
     torch.testing.assert_close(
         penalty(p, y_true, 2 * groups, weight, n_groups=7), value
     )
-    if name not in ("confidence", "calibrated"):
+    if name not in ("confidence", "calibrated", "worst_loss"):
         alone = penalty(p, y_true, 0 * groups, weight, n_groups=2)
         assert alone.item() == pytest.approx(0, abs=1e-12)
         (gradient,) = torch.autograd.grad(alone, logits)
@@ -445,7 +453,7 @@ def test_given_y_true_is_the_mean_over_classes():
 
 
 @pytest.mark.parametrize(
-    "name", sorted(n for n, p in PENALTIES.items() if p.takes_continuous_groups)
+    "name", sorted(n for n, p in PENALTIES.items() if p().takes_continuous_groups)
 )
 def test_penalty_of_a_continuous_attribute_has_a_right_gradient(name):
     logits, y_true, groups, weight = make_batch(n=20)
@@ -462,7 +470,7 @@ def test_penalty_of_a_continuous_attribute_has_a_right_gradient(name):
     "name",
     sorted(
         {*DEFINITIONS}
-        | {n for n, p in PENALTIES.items() if not p.takes_continuous_groups}
+        | {n for n, p in PENALTIES.items() if not p().takes_continuous_groups}
     ),
 )
 def test_unmet_requirement_lists_the_penalties_that_work(name):
@@ -476,7 +484,8 @@ def test_get_penalty_takes_names_instances_and_lists():
     assert get_penalty("equalized_odds", "ratio").disparity is DISPARITIES["ratio"]
     assert isinstance(get_penalty(DEFINITIONS["equal_opportunity"]), DefinitionPenalty)
     for name, kind in PENALTIES.items():
-        assert type(get_penalty(name)) is kind
+        assert type(get_penalty(name)) is type(kind())
+    assert get_penalty("mean_error", "variance").disparity is DISPARITIES["variance"]
     instance = MMDPenalty(0.5)
     copied = get_penalty(instance)
     assert copied is not instance
@@ -644,3 +653,133 @@ def test_penalties_agree_on_a_gpu(name):
     expected = penalty(*arguments, n_groups=3)
     on_device = penalty.cuda()(*[x.cuda() for x in arguments], n_groups=3)
     torch.testing.assert_close(on_device.cpu(), expected)
+
+
+REGRESSION = {
+    **{name: make for name, make in VARIANTS.items() if make().takes_regression},
+    "absolute_gap": lambda: LossGapPenalty(loss="absolute_error"),
+    "bounded": lambda: WorstLossPenalty(0.5),
+    "squared_mean": lambda: GroupMeanPenalty(power=2),
+}
+for _name in [
+    n for n, make in REGRESSION.items() if getattr(make(), "given", None) is not None
+]:
+    del REGRESSION[_name]
+del REGRESSION["brier_gap"]
+of_targets = pytest.mark.parametrize("name", sorted(REGRESSION))
+
+
+def make_targets(seed=0, n=40, n_groups=3):
+    rng = np.random.default_rng(seed)
+    y_pred = torch.tensor(rng.normal(size=n), requires_grad=True)
+    y_true = torch.tensor(rng.normal(size=n))
+    groups = torch.tensor(rng.integers(n_groups, size=n))
+    return y_pred, y_true, groups, torch.tensor(rng.uniform(0.2, 2, n))
+
+
+@of_targets
+def test_gradient_on_a_continuous_target_matches_finite_differences(name):
+    y_pred, y_true, groups, weight = make_targets(n=24)
+    penalty = REGRESSION[name]()
+
+    def value(y_pred):
+        return penalty(y_pred[:, None], y_true, groups, weight, n_groups=3)
+
+    assert torch.autograd.gradcheck(value, y_pred, eps=1e-7, atol=1e-5)
+
+
+@of_targets
+def test_group_with_one_sample_leaves_the_gradient_finite(name):
+    y_pred, y_true, groups, _ = make_targets()
+    groups[0] = 3
+    value = REGRESSION[name]()(y_pred[:, None], y_true, groups, n_groups=5)
+    (gradient,) = torch.autograd.grad(value, y_pred)
+    assert gradient.isfinite().all()
+
+
+@pytest.mark.parametrize("disparity", sorted(DISPARITIES))
+@pytest.mark.parametrize(
+    "name", sorted(n for n, mean in GROUP_MEANS.items() if mean.response == "predict")
+)
+def test_group_mean_penalty_is_the_metric(name, disparity):
+    y_pred, y_true, groups, weight = make_targets()
+    y_pred, y_true = y_pred.detach() + 3, y_true + 3
+    report = metrics.group_metrics(
+        [name],
+        y_true.numpy(),
+        y_pred.numpy(),
+        sensitive_features=groups.numpy(),
+        sample_weight=weight.numpy(),
+    )
+    by_group = np.asarray(report.by_group[name])
+    expected = float(DISPARITIES[disparity](by_group[None]))
+    if DISPARITIES[disparity].greater_is_better:
+        expected = 1 - expected
+    value = get_penalty(name, disparity)(y_pred, y_true, groups, weight)
+    assert value.item() == pytest.approx(expected)
+
+
+def test_mean_of_probabilities_is_soft_demographic_parity():
+    for n_classes in (2, 3):
+        logits, y_true, groups, weight = make_batch(n_classes=n_classes)
+        arguments = (logits.softmax(-1), y_true, groups, weight)
+        torch.testing.assert_close(
+            GroupMeanPenalty()(*arguments), DefinitionPenalty()(*arguments)
+        )
+
+
+def test_losses_of_a_target_by_hand():
+    y_pred, y_true, groups, weight = make_targets()
+    errors = (y_pred - y_true).detach().numpy()
+    parts = split_groups(errors, groups, weight)
+    squared = [np.average(e**2, weights=w) for e, w in parts]
+    absolute = [np.average(abs(e), weights=w) for e, w in parts]
+    batch = (y_pred, y_true, groups, weight)
+    assert LossGapPenalty()(*batch).item() == pytest.approx(np.ptp(squared))
+    gap = LossGapPenalty(loss="absolute_error")(*batch).item()
+    assert gap == pytest.approx(np.ptp(absolute))
+    assert WorstLossPenalty()(*batch).item() == pytest.approx(max(squared))
+    bound = np.mean(squared)
+    worst = WorstLossPenalty(bound)(*batch).item()
+    assert worst == pytest.approx(max(squared) - bound)
+    assert WorstLossPenalty(99.0)(*batch).item() == 0
+
+
+def test_worst_log_loss_is_that_of_scikit_learn():
+    logits, y_true, groups, weight = make_batch()
+    p = logits.softmax(-1)
+    expected = max(
+        log_loss(
+            y_true[groups == g],
+            p[groups == g].detach(),
+            sample_weight=weight[groups == g],
+            labels=[0, 1],
+        )
+        for g in range(3)
+    )
+    value = WorstLossPenalty()(p, y_true, groups, weight)
+    assert value.item() == pytest.approx(expected)
+
+
+def test_bad_means_bounds_and_losses_raise():
+    with pytest.raises(ValueError, match=r"term of the prediction.*'mean_prediction'"):
+        GroupMeanPenalty("log_loss")
+    with pytest.raises(ValueError, match="power 1 or 2"):
+        GroupMeanPenalty(power=3)
+    with pytest.raises(ValueError, match="upper_bound >= 0"):
+        WorstLossPenalty(-1)
+    batch = make_targets()
+    with pytest.raises(ValueError, match=r"a continuous target: one of.*'squared"):
+        LossGapPenalty(loss="log")(*batch)
+    logits, y_true, groups, _ = make_batch()
+    with pytest.raises(ValueError, match=r"of classes: one of \['brier', 'log'\]"):
+        LossGapPenalty(loss="squared_error")(logits.softmax(-1), y_true, groups)
+
+
+def test_kernels_are_wider_on_a_standardised_target():
+    y_pred, y_true, groups, weight = make_targets()
+    for kind in (MMDPenalty, HSICPenalty):
+        torch.testing.assert_close(
+            kind()(y_pred, y_true, groups, weight),
+            kind(1.0)(y_pred, y_true, groups, weight),
+        )

@@ -1,0 +1,211 @@
+"""Any torch module for regression with a fairness penalty."""
+
+import torch
+
+from fairsk.inprocessing._base import BaseFairNetRegressor, PartialFitRegressorMixin
+from fairsk.inprocessing._prefixed_params import PrefixedParamsMixin
+
+
+class FairNetRegressor(
+    PartialFitRegressorMixin, PrefixedParamsMixin, BaseFairNetRegressor
+):
+    r"""Any torch module for regression, trained with a fairness penalty.
+
+    The module maps features to one number; it is trained by skorch on its loss plus
+    `fairness_weight` times a penalty on the predictions, such as the gap between the
+    groups' means:
+
+    .. math:: \frac{1}{n}\sum_i w_i \,\ell(y_i, f(x_i)) + \lambda\,
+        \mathrm{penalty}(f).
+
+    Parameters
+    ----------
+    module : class or instance of torch.nn.Module, or function that returns one
+        The network. It takes features of shape (n_samples, n_features) and returns
+        predictions of shape (n_samples,) or (n_samples, 1), in units of the
+        standardised target. An argument of its constructor named `n_features` is filled
+        in from the data. An instance is copied.
+    fairness : str, Penalty or list, default="mean_prediction"
+        What must agree between groups: a key of :data:`fairsk.penalties.PENALTIES` that
+        takes a continuous target ("mean_prediction" for demographic parity of means,
+        "wasserstein" for that of distributions, "loss_gap" for equal losses), an
+        instance, or a list of these, each alone or in a tuple with its weight.
+    disparity : str or Disparity, default="difference"
+        How the means or losses of the groups become one number: a key of
+        :data:`fairsk.definitions.DISPARITIES` or an instance.
+    fairness_weight : float, default=1.0
+        Weight :math:`\lambda` of the penalty. 0 trains without.
+    group_by : str, int, list of str or int, or callable, default=None
+        Column(s) of X that hold the sensitive features, or a function of X that returns
+        them. Not used where `sensitive_features` is passed.
+    criterion : class, default=torch.nn.MSELoss
+        Loss of predictions (n_samples,) and targets that takes ``reduction="none"``.
+    optimizer : {"adam", "adamw", "sgd"} or class, default="adam"
+        Optimizer, or a class of :mod:`torch.optim`.
+    batch_size : int, default="auto"
+        Samples of a batch. "auto" takes a twentieth of the samples, but at least 128
+        and at most 512. Larger batches estimate the rates of small groups better.
+    learning_rate : {"cosine", "constant"}, default="cosine"
+        Course of the learning rate over `max_iter` epochs: down to 0 along half a
+        cosine, or constant. `partial_fit` knows no end, and keeps it constant.
+    learning_rate_init : float, default=0.003
+        Initial learning rate.
+    max_iter : int, default=30
+        Largest number of epochs.
+    shuffle : bool, default=True
+        Whether to draw new batches in every epoch. A single batch is never shuffled.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the initial parameters, the batches, the validation split and dropout.
+        torch's global generators are neither read nor changed.
+    tol : float, default=1e-4
+        Least decrease of the loss that counts as improvement.
+    verbose : bool or int, default=False
+        Whether to print the loss and the penalty of every epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on where the previous call ended.
+    early_stopping : bool, default=False
+        Whether to set samples aside, stratified by group, and to end with the
+        state that has the smallest loss (penalty included) on them.
+    validation_fraction : float, default=0.1
+        Share of samples that early stopping sets aside.
+    n_iter_no_change : int or float, default=10
+        Epochs without improvement of the loss, on the training samples or on those set
+        aside, after which training stops.
+    callbacks : list, default=None
+        skorch callbacks, or pairs of name and callback.
+    device : str or torch.device, default="auto"
+        Where to train; "auto" is CUDA where there is one, otherwise the CPU.
+    dtype : {"float32", "float64"}, default="float32"
+        Floating dtype of the network and of the features.
+    **kwargs : dict
+        Parameters with skorch's prefixes: ``module__hidden=64``,
+        ``criterion__beta=0.5``, ``optimizer__weight_decay=1e-4``,
+        ``iterator_train__stratify=False``, ``callbacks__print_log__sink=...``.
+        They are parameters of the estimator, which a grid search can set.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net. ``net_.module_`` is the network, ``net_.history`` has
+        `train_loss`, `valid_loss`, `penalty` and `dur` of every epoch.
+    target_mean_, target_scale_ : float
+        Mean and standard deviation of the training target.
+    group_labels_ : list of length n_groups
+        Labels of the groups; empty for a continuous sensitive feature.
+    group_names_in_ : list
+        Names of the sensitive features.
+    loss_curve_ : list of length `n_iter_`
+        Mean objective, penalty included, of each epoch.
+    n_iter_ : int
+        Number of epochs that were trained.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the features, where all of them are strings.
+
+    See Also
+    --------
+    FairMLPRegressor : The same with a multilayer perceptron.
+    FairNetClassifier : The same for classes.
+    fairsk.penalties.GroupMeanPenalty : The penalty of the default.
+    fairsk.reductions.ExponentiatedGradientRegressor : Any regressor, with bounded loss
+        in every group.
+
+    Notes
+    -----
+    The target is standardised for training, so that a weight means the same in any
+    unit: a gap of 1 is one standard deviation of the target, and so are the length
+    scales of kernels. ``net_`` works in that unit.
+
+    A single sensitive feature of floats that are not all whole is continuous. It needs
+    a penalty that takes one, such as "covariance", "hsic" or "distance_correlation";
+    cut it into intervals for the others.
+
+    Batches are stratified: each has its proportional share of every group. Penalties
+    see the batch alone, unless they are wrapped in a
+    :class:`~fairsk.penalties.MemoryPenalty`; the gap of a small batch is biased upwards
+    by its noise, so larger batches may be worth their time.
+
+    With ``batch_size=n_samples`` and ``dtype="float64"`` a sample of weight 2 counts
+    exactly as the sample twice; smaller batches are drawn differently for the two.
+
+    If the loss becomes infinite or NaN, training stops with a warning, and the best
+    state before is kept. Ctrl-C ends training and keeps the current state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from fairsk.inprocessing import FairNetRegressor
+    >>> class Net(torch.nn.Sequential):
+    ...     def __init__(self, n_features, hidden=8):
+    ...         super().__init__(
+    ...             torch.nn.Linear(n_features, hidden),
+    ...             torch.nn.Dropout(0.1),
+    ...             torch.nn.ReLU(),
+    ...             torch.nn.Linear(hidden, 1),
+    ...         )
+    >>> rng = np.random.default_rng(0)
+    >>> X, age = rng.normal(size=(500, 3)), rng.uniform(20, 60, 500)
+    >>> y = X.sum(axis=1) + age / 20
+    >>> reg = FairNetRegressor(Net, fairness="hsic", module__hidden=16, random_state=0)
+    >>> reg.fit(X, y, sensitive_features=age).predict(X).shape
+    (500,)
+    """
+
+    _parameter_constraints: dict = {
+        **BaseFairNetRegressor._parameter_constraints,
+        "module": [callable],
+        "criterion": [callable],
+    }
+
+    def __init__(
+        self,
+        module,
+        *,
+        fairness="mean_prediction",
+        disparity="difference",
+        fairness_weight=1.0,
+        group_by=None,
+        criterion=torch.nn.MSELoss,
+        optimizer="adam",
+        batch_size="auto",
+        learning_rate="cosine",
+        learning_rate_init=0.003,
+        max_iter=30,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=10,
+        callbacks=None,
+        device="auto",
+        dtype="float32",
+        **kwargs,
+    ):
+        self.module = module
+        self.fairness = fairness
+        self.disparity = disparity
+        self.fairness_weight = fairness_weight
+        self.group_by = group_by
+        self.criterion = criterion
+        self.optimizer = optimizer
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.callbacks = callbacks
+        self.device = device
+        self.dtype = dtype
+        vars(self).update(kwargs)
