@@ -11,6 +11,9 @@ from fairsk.inprocessing._fair_mlp_regressor import FairMLPRegressor
 from fairsk.inprocessing._fair_net_classifier import FairNetClassifier
 from fairsk.inprocessing._fair_net_classifier_cv import FairNetClassifierCV
 from fairsk.inprocessing._fair_net_regressor import FairNetRegressor
+from fairsk.inprocessing._group_dro_classifier import GroupDROClassifier
+from fairsk.inprocessing._lagrangian_net_classifier import LagrangianNetClassifier
+from fairsk.inprocessing._minimax_classifier import MinimaxClassifier
 
 __all__ = [
     "AdversarialRepresentation",
@@ -22,4 +25,7 @@ __all__ = [
     "FairNetClassifier",
     "FairNetClassifierCV",
     "FairNetRegressor",
+    "GroupDROClassifier",
+    "LagrangianNetClassifier",
+    "MinimaxClassifier",
 ]

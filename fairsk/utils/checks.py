@@ -496,6 +496,9 @@ def _disparity(fitted, data, groups):
         return np.ptp(_means(np.asarray(y, dtype=float), codes))
     if getattr(fitted, "_promises_calibration", False):
         return _calibration_gap(fitted, data, groups)
+    if getattr(fitted, "_promises_worst_group", False):
+        wrong = np.asarray(fitted.predict(data.X)) != data.y
+        return _means(wrong.astype(float), data.codes).max()
     if is_classifier(fitted):
         predicted = _respond(fitted, data.X, groups, "predict").astype(int)
         counts = group_counts(data.codes, data.y, predicted, n_groups=2, n_classes=2)
