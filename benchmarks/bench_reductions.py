@@ -131,7 +131,7 @@ def _weights(n_rows, context):
     rng = np.random.default_rng(0)
     y, group = rng.integers(2, size=n_rows), rng.integers(2, size=n_rows)
     cells = 2 * group + y
-    one_pass = "one bincount pass"
+    one_pass = "one bincount pass of ready codes, without weights"
     cases = {
         one_pass: lambda: np.bincount(cells, minlength=4),
         "bincount pass and a gather of floats": lambda: np.bincount(

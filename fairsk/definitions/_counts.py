@@ -3,10 +3,8 @@
 import numpy as np
 
 from fairsk.definitions._signed_measures import group_mass
-from fairsk.utils._namespace import constant_like, is_torch, namespace
-
-# Rows that are counted at once.
-_BLOCK = 1 << 17
+from fairsk.utils._cells import combine_codes, count_cells
+from fairsk.utils._namespace import constant_like, is_torch
 
 
 def group_counts(
@@ -40,59 +38,19 @@ def group_counts(
     soft = y_pred.ndim >= 2
     shape = (n_groups, n_classes, n_classes)
     if y_pred.ndim > 2 or group_codes.ndim > 1:
-        codes = _cell_codes((group_codes, y_true), (n_groups, n_classes))
+        codes = combine_codes((group_codes, y_true), (n_groups, n_classes))
         cells = _stacked_cells(codes, y_pred, sample_weight, n_groups * n_classes)
         return cells.reshape(*cells.shape[:-2], *shape)
     if soft:
         cells = _soft_cells(
-            _cell_codes((group_codes, y_true), (n_groups, n_classes)),
+            combine_codes((group_codes, y_true), (n_groups, n_classes)),
             y_pred,
             sample_weight,
             n_groups * n_classes,
         )
     else:
-        cells = _hard_cells((group_codes, y_true, y_pred), shape, sample_weight)
+        cells = count_cells((group_codes, y_true, y_pred), shape, sample_weight)
     return cells.reshape(shape)
-
-
-def _hard_cells(codes, sizes, sample_weight):
-    """Weight of each cell of a table of `sizes`, flat."""
-    n_rows, n_cells = len(codes[0]), int(np.prod(sizes))
-    # `bincount` of numpy takes a wide copy of its codes: block by block it stays small
-    # and in the cache. A device does better with everything at once.
-    size = max(n_rows, 1) if is_torch(codes[0]) else max(_BLOCK, 4 * n_cells)
-    cells = 0
-    for start in range(0, max(n_rows, 1), size):
-        part = slice(start, start + size)
-        combined = _cell_codes([code[part] for code in codes], sizes)
-        weights = None if sample_weight is None else sample_weight[part]
-        cells += _count(combined, weights, n_cells)
-    return cells
-
-
-def _count(codes, weights, n_cells):
-    is_long = not is_torch(codes) and len(codes) > 20_000
-    if is_long and weights is None and n_cells <= 8:
-        # Comparing bytes is vectorised, which beats the one pass of `bincount`.
-        return np.array([np.count_nonzero(codes == cell) for cell in range(n_cells)])
-    return namespace(codes).bincount(codes, weights, minlength=n_cells)
-
-
-def _cell_codes(codes, sizes):
-    """One code per row out of several: the row-major index into a table of `sizes`."""
-    n_cells = int(np.prod(sizes))
-    combined = _widen(codes[0], n_cells)
-    for more, size in zip(codes[1:], sizes[1:]):
-        combined = combined * size
-        combined += _widen(more, n_cells)
-    return combined
-
-
-def _widen(codes, n_cells):
-    """`codes` in the smallest integer dtype of the table: passes over fewer bytes."""
-    if is_torch(codes):
-        return codes.long()
-    return codes.astype(np.min_scalar_type(n_cells), copy=False)
 
 
 def _soft_cells(codes, probabilities, sample_weight, n_rows):

@@ -7,6 +7,7 @@ from sklearn.utils import _safe_indexing
 
 from fairsk.definitions import DEFINITIONS, get_definition, group_counts
 from fairsk.reductions._saddle_point import Constraints
+from fairsk.utils._cells import count_cells
 
 
 @dataclass(frozen=True)
@@ -155,8 +156,7 @@ def classification_game(definition, group_codes, y_codes, sample_weight, shape, 
         Without the rates that fewer than two groups define.
     """
     numerator, denominator = definition.class_tables(shape[1], pos)
-    mass = np.zeros(shape)
-    np.add.at(mass, (group_codes, y_codes), sample_weight)
+    mass = count_cells((group_codes, y_codes), shape, sample_weight)
     total = np.einsum("ri,gi->rg", denominator[:, :, 0], mass)
     names = definition.value_names(shape[1], pos)
     tables, value_names = [], []

@@ -3,9 +3,13 @@
 import numpy as np
 from sklearn.utils.validation import column_or_1d
 
-from fairsk.definitions import group_counts
 from fairsk.groups import Groups
-from fairsk.utils._cells import WEIGHT_TARGETS, take_cells, warn_empty_cells
+from fairsk.utils._cells import (
+    WEIGHT_TARGETS,
+    count_cells,
+    take_cells,
+    warn_empty_cells,
+)
 from fairsk.utils._factorize import factorize
 
 
@@ -99,15 +103,7 @@ def cell_weights(groups, y_codes, classes, strategy, sample_weight=None):
         The weights.
     """
     shape = (groups.n_groups, len(classes))
-    counts = group_counts(
-        groups.codes,
-        y_codes,
-        y_codes,
-        n_groups=shape[0],
-        n_classes=shape[1],
-        sample_weight=sample_weight,
-    )
-    mass = np.diagonal(counts, axis1=1, axis2=2).astype(float)
+    mass = count_cells((groups.codes, y_codes), shape, sample_weight).astype(float)
     warn_empty_cells(mass, groups.labels, classes, "Fairness weighting")
     return np.divide(
         WEIGHT_TARGETS[strategy](mass), mass, out=np.zeros(shape), where=mass > 0

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from fairsk.base import GroupAwareMixin
-from fairsk.utils._cells import cell_codes
+from fairsk.utils._cells import combine_codes, count_cells
 from fairsk.utils._factorize import factorize
 from fairsk.utils._rows import take_rows
 from fairsk.utils._sklearn import _fit_context
@@ -46,15 +46,18 @@ class Strata:
     @property
     def cells(self):
         """Position of each row in the flat (group, label) table."""
-        return cell_codes(
-            self.groups.codes, self.y_codes, self.groups.n_groups, len(self.classes)
-        ).astype(int)
+        codes = self.groups.codes, self.y_codes
+        return combine_codes(codes, self.shape).astype(int)
+
+    @property
+    def shape(self):
+        """Numbers of groups and classes."""
+        return self.groups.n_groups, len(self.classes)
 
     @property
     def counts(self):
         """Rows of each cell, shape (n_groups, n_classes)."""
-        shape = (self.groups.n_groups, len(self.classes))
-        return np.bincount(self.cells, minlength=shape[0] * shape[1]).reshape(shape)
+        return count_cells((self.groups.codes, self.y_codes), self.shape)
 
     @property
     def row_of_class(self):
@@ -76,9 +79,7 @@ class Strata:
         table : dict of (group, label) to int
             Of the cells that have rows.
         """
-        shape = (self.groups.n_groups, len(self.classes))
-        cells = self.groups.codes[group_rows].astype(int) * shape[1] + y_codes
-        counts = np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
+        counts = count_cells((self.groups.codes[group_rows], y_codes), self.shape)
         labels, classes = self.groups.labels, self.classes.tolist()
         return {
             (labels[g], classes[k]): int(counts[g, k]) for g, k in np.argwhere(counts)
@@ -86,9 +87,8 @@ class Strata:
 
     def rows_by_cell(self):
         """Rows of each cell, in their order."""
-        n_cells = self.groups.n_groups * len(self.classes)
         order = np.argsort(self.cells, kind="stable")
-        return np.split(order, np.cumsum(self.counts.ravel())[: n_cells - 1])
+        return np.split(order, np.cumsum(self.counts.ravel())[:-1])
 
 
 @dataclass
