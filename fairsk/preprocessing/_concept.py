@@ -10,6 +10,8 @@ from fairsk.groups import (
     read_numbers,
     split_columns,
 )
+from fairsk.utils._columns import as_array, as_column
+from fairsk.utils._factorize import factorize
 from fairsk.utils._sklearn import _num_samples
 
 
@@ -107,6 +109,34 @@ class Concept:
             columns[np.arange(len(codes)), codes] = 1.0
         columns[:, self.n_groups :] = self.continuous[rows]
         return columns
+
+
+def as_label_concept(y, n_features):
+    """Indicators of the label's classes, or the label itself where it is a number.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        The label.
+    n_features : int
+        Number of features. The means of more classes than these span all directions.
+
+    Returns
+    -------
+    concept : Concept or None
+        None where y is neither: many names, missing values, several columns.
+    """
+    y = y.to_numpy() if hasattr(y, "to_numpy") else as_array(as_column(y))
+    if y.ndim != 1:
+        return None
+    classes, codes = factorize(y)
+    if (codes < 0).any():
+        return None
+    if len(classes) <= n_features:
+        return Concept(codes.astype(int), len(classes), np.zeros((len(y), 0)))
+    if y.dtype.kind not in "biuf":
+        return None
+    return Concept(np.zeros(len(y), dtype=int), 0, y.astype(float)[:, None])
 
 
 def _stack(continuous, n_samples):

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from fairsk.preprocessing._concept import Concept, ConceptMixin
+from fairsk.preprocessing._concept import Concept, ConceptMixin, as_label_concept
 from fairsk.preprocessing._erasure import entanglement, erase
 from fairsk.preprocessing._features import FeatureSplitMixin
 from fairsk.preprocessing._moments import Moments, pool
@@ -69,7 +69,12 @@ class LinearEraser(ConceptMixin, FeatureSplitMixin, TransformerMixin, BaseEstima
             X_counterfactual=X_counterfactual,
         )
         self._warn_single_concept()
+        if y is not None:
+            self._compare_with_label(X, y, sample_weight)
         return self
+
+    def _compare_with_label(self, X, y, sample_weight):
+        """Warn of what `fit` does to the label, where that can be said."""
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
@@ -345,8 +350,9 @@ class ConceptEraser(LinearEraser):
     rank_ : int
         Number of directions that are erased.
     entanglement_ : float
-        Where y was used: the largest canonical correlation between what is erased and
-        what predicts the label, 0 to 1.
+        Where `fit` was given y: the largest canonical correlation between what is
+        erased and what predicts the label, 0 to 1. It is 0 where the features hardly
+        predict the label.
     parts_ : dict of Moments
         Moments of all rows, or of each label.
     group_labels_ : list of length n_groups
@@ -368,6 +374,11 @@ class ConceptEraser(LinearEraser):
     The guarantee is about linear models, on the data of `fit`: a network may well find
     the group again, and so may a linear model on a part of the rows, if few rows of
     great leverage are what makes the covariance vanish. Let :class:`ConceptProbe` say.
+
+    Where the same directions tell the group and the label, erasing the one erases the
+    other. A warning says so if `fit` is given y, which changes nothing else as long as
+    `condition_on_label` and `preserve_label` are off. Labels of more classes than there
+    are features, and no numbers, are not looked at.
 
     Columns that do not vary, or of which nothing but rounding residue is left, become
     exactly constant. Otherwise a scaler behind this step would blow the residue up, and
@@ -439,14 +450,36 @@ class ConceptEraser(LinearEraser):
         keep = label_cross if self.preserve_label else None
         return erase(covariance, cross, mean, keep=keep, dtype=self._dtype)
 
+    def _compare_with_label(self, X, y, sample_weight):
+        if self._by_label:  # they were compared on the way
+            return
+        features = self._check_features(X, reset=False)
+        label = as_label_concept(y, features.shape[1])
+        if label is None:
+            return
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, features)
+        of_label = Moments(features.shape[1], label.n_columns, full=False)
+        of_label.update(features, label, sample_weight)
+        variance = np.diag(of_label.target_covariance)
+        (whole,) = self.parts_.values()
+        self._check_entanglement(
+            whole.covariance,
+            whole.cross,
+            _in_deviations(of_label.cross, variance),
+            _mean(whole),
+        )
+
     def _between_labels(self, parts):
         """Moments of all rows, and the covariance of features and label indicators."""
         whole = Moments(parts[0].n_features, len(parts[0].mean) - parts[0].n_features)
         for part in parts:
             whole.merge(part)
-        shares = [part.weight / whole.weight for part in parts]
+        shares = np.array([part.weight / whole.weight for part in parts])
         label_cross = [s * (_mean(p) - _mean(whole)) for s, p in zip(shares, parts)]
-        return whole, np.column_stack(label_cross)
+        return whole, _in_deviations(
+            np.column_stack(label_cross), shares * (1 - shares)
+        )
 
     def _check_entanglement(self, covariance, cross, label_cross, mean):
         self.entanglement_ = entanglement(
@@ -462,6 +495,11 @@ class ConceptEraser(LinearEraser):
                 UserWarning,
                 stacklevel=4,
             )
+
+
+def _in_deviations(cross, variance):
+    """Covariances with targets in units of the targets' standard deviations."""
+    return cross / np.sqrt(np.where(variance > 0, variance, 1.0))
 
 
 def _mean(moments):

@@ -10,6 +10,8 @@ _DEAD = 1e-6
 _FLAT = 1e-10
 # A smaller covariance with the concept, in standard deviations, is rounding residue.
 _TOLD = 1e-9
+# A smaller share of the label's variance is noise, whose direction says nothing.
+_HARDLY_TOLD = 0.01
 _CHUNK = 4096
 
 
@@ -168,8 +170,10 @@ def entanglement(covariance, cross, keep, mean, dtype=np.float64):
     ----------
     covariance : ndarray of shape (n_features, n_features)
         Covariance of the features.
-    cross, keep : ndarray of shape (n_features, n_columns)
-        Covariance of the features with the concept, and with the label.
+    cross : ndarray of shape (n_features, n_concepts)
+        Covariance of the features with the concept.
+    keep : ndarray of shape (n_features, n_columns)
+        Covariance of the features with the label, whose columns have variance 1.
     mean : ndarray of shape (n_features,)
         Means of the features.
     dtype : dtype, default=float64
@@ -178,12 +182,15 @@ def entanglement(covariance, cross, keep, mean, dtype=np.float64):
     Returns
     -------
     cosine : float
-        1 where some direction that predicts the label is one that predicts the concept.
+        1 where some direction that predicts the label is one that predicts the concept,
+        0 where the features hardly predict the label.
     """
     live = live_columns(covariance, mean, dtype)
     space = _whitened(covariance, live, [cross, keep], True)
-    erased, kept = _basis(space.whiten(cross)), _basis(space.whiten(keep))
-    if not (erased.size and kept.size):
+    of_label = space.whiten(keep)
+    told = (of_label**2).sum(axis=0).max(initial=0.0)
+    erased, kept = _basis(space.whiten(cross)), _basis(of_label)
+    if told < _HARDLY_TOLD or not (erased.size and kept.size):
         return 0.0
     return float(np.linalg.norm(erased.T @ kept, 2))
 

@@ -126,11 +126,58 @@ def test_preserving_the_label_keeps_its_covariance_and_erases_the_group():
     assert 0 < eraser.entanglement_ < 0.95
 
 
-def test_entangled_label_and_group_warn():
+@pytest.mark.parametrize("variant", [None, "condition_on_label", "preserve_label"])
+def test_entangled_label_and_group_warn(variant):
     X, group = make()
     y = np.where(np.arange(len(group)) % 50 == 0, 1 - group, group)
+    eraser = ConceptEraser(**({variant: True} if variant else {}))
     with pytest.warns(UserWarning, match="canonical correlation"):
-        ConceptEraser(preserve_label=True).fit(X, y, sensitive_features=group)
+        eraser.fit(X, y, sensitive_features=group)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_the_entanglement_is_the_canonical_correlation(kind, weighted, rng):
+    X, group = make(3, n=800, d=6)
+    X[:, 5] = 4.0
+    y = X @ [1.0, 0.5, 0, 0, 0, 0] + rng.normal(size=800)
+    y = y if kind == "numbers" else np.digitize(y, [-1.0, 1.0])
+    weight = rng.integers(1, 4, size=800) if weighted else np.ones(800, dtype=int)
+    eraser = ConceptEraser()
+    eraser.fit(X, y, sensitive_features=group, sample_weight=weight)
+    rows = np.repeat(np.arange(800), weight)
+    # Bases of what predicts either, from regressions on the features.
+    live = X[rows, :5] - X[rows, :5].mean(0)
+    targets = np.eye(3)[group[rows]], y[rows, None]
+    if kind == "classes":
+        targets = targets[0], np.eye(3)[y[rows]]
+    bases = []
+    for target in targets:
+        centred = target - target.mean(0)
+        fitted = live @ np.linalg.lstsq(live, centred, rcond=None)[0]
+        left, singular, _ = np.linalg.svd(fitted, full_matrices=False)
+        bases.append(left[:, singular > 1e-8 * singular[0]])
+    expected = np.linalg.svd(bases[0].T @ bases[1], compute_uv=False)[0]
+    assert eraser.entanglement_ == pytest.approx(expected, abs=1e-8)
+    plain = ConceptEraser().fit(X, sensitive_features=group, sample_weight=weight)
+    np.testing.assert_array_equal(eraser.transform(X), plain.transform(X))
+
+
+@pytest.mark.parametrize(
+    "y", [np.arange(300).astype(str), np.full(300, np.nan), np.ones((300, 2))]
+)
+def test_labels_that_span_everything_or_nothing_are_not_compared(y):
+    X, group = make(n=300)
+    assert not hasattr(
+        ConceptEraser().fit(X, y, sensitive_features=group), "entanglement_"
+    )
+
+
+def test_labels_that_are_noise_do_not_warn(rng):
+    X, group = make(n=3000, d=1)
+    y = rng.permutation(3000) % 2
+    eraser = ConceptEraser().fit(X, y, sensitive_features=group)
+    assert eraser.entanglement_ == 0
 
 
 def test_counterfactual_pairs_are_a_fit_on_both_rows():
