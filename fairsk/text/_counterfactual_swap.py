@@ -180,7 +180,7 @@ class _TermSwap:
         self.rules = rules
         self.protected = frozenset()
         known = {*counterparts, *rules}
-        terms = _any_of(known)
+        terms = any_of(known)
         phrases = {phrase.lower() for phrase in protected}
         images = {phrase: self._substitute(terms, phrase) for phrase in phrases}
         # A swap must not make what the next one would leave alone.
@@ -189,7 +189,7 @@ class _TermSwap:
             for phrase, image in images.items()
             if phrase in known or image not in known
         }
-        self.pattern = _any_of(known | self.protected)
+        self.pattern = any_of(known | self.protected)
 
     def __call__(self, text):
         """The text with its terms swapped."""
@@ -210,8 +210,19 @@ class _TermSwap:
         return pattern.sub(replace, text)
 
 
-def _any_of(terms):
-    """Pattern of the terms, the longest first."""
+def any_of(terms):
+    """Pattern that finds terms as whole words, the longest first.
+
+    Parameters
+    ----------
+    terms : set of str
+        Words and phrases.
+
+    Returns
+    -------
+    pattern : re.Pattern
+        Case does not matter.
+    """
     parts = []
     for term in sorted(terms, key=lambda term: (-len(term), term)):
         before = f"(?<!{_LETTER})" if re.match(_LETTER, term[0]) else ""

@@ -44,6 +44,11 @@ def count_vowels(texts):
     )
 
 
+def reverse_words(texts):
+    """The smallest paraphraser."""
+    return [" ".join(text.split()[::-1]) for text in texts]
+
+
 # Nothing depends on how many rows a batch holds, so weights can equal repetitions.
 FULL_BATCH = {
     "batch_size": 10_000,
@@ -112,6 +117,7 @@ INSTANCES = {
         {},
         {"auditor": DecisionTreeRegressor(max_depth=2, min_samples_leaf=20)},
     ],
+    "BackTranslationAugmenter": [{"translate": reverse_words}],
     "TextEncoder": [{"model": count_vowels}],
     "ThresholdOptimizer": [
         {},
