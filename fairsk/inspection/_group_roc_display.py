@@ -1,24 +1,29 @@
-"""ROC curve of every group."""
+"""ROC curve of every group, and where thresholds put the groups."""
 
 import numpy as np
 from sklearn.metrics import auc, roc_curve
 
+from fairsk.inspection._base import group_name, scores_by_group
 from fairsk.inspection._curves import GroupCurvesDisplay
 
 
 class GroupRocDisplay(GroupCurvesDisplay):
-    """ROC curve of every group.
+    """ROC curve of every group, and where thresholds put the groups.
 
     Where the curves of two groups lie apart, no choice of thresholds gives both the
-    better group's error rates. Points mark where one threshold puts the groups.
+    better group's error rates. A point marks where the decision puts its group. A
+    mixture of two thresholds lies on the line between what each does alone, which
+    hollow points mark.
 
-    It is made by :meth:`from_estimator` or :meth:`from_predictions`.
+    It is made by :meth:`from_estimator`, :meth:`from_predictions` or
+    :meth:`from_thresholds`.
 
     Parameters
     ----------
     curves : dict of {str: tuple}
-        False positive rate, true positive rate, area, and the rates at the threshold or
-        None, of each group by its label.
+        False positive rate, true positive rate, area, the rates of the decision or
+        None, and those of each of its thresholds, of shape (n_thresholds, 2), or None,
+        of each group by its label.
 
     Attributes
     ----------
@@ -30,6 +35,7 @@ class GroupRocDisplay(GroupCurvesDisplay):
     See Also
     --------
     fairsk.metrics.METRICS : `roc_auc` and `abroca` as numbers.
+    fairsk.postprocessing.ThresholdOptimizer : The best thresholds within a tolerance.
 
     Examples
     --------
@@ -45,6 +51,86 @@ class GroupRocDisplay(GroupCurvesDisplay):
     2
     >>> plt.close(display.figure_)
     """
+
+    @classmethod
+    def from_estimator(cls, estimator, X, y, *, sensitive_features, **kwargs):
+        """Show the scores of a fitted classifier.
+
+        Of a classifier that decides by group thresholds
+        (:class:`~fairsk.postprocessing.ThresholdOptimizer`,
+        :class:`~fairsk.postprocessing.FixedThresholdClassifier`) the scores of its base
+        model are shown, with its thresholds.
+
+        Parameters
+        ----------
+        estimator : estimator
+            Fitted classifier. It is handed the groups where it wants them.
+        X : array-like of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            Their true labels, of two classes.
+        sensitive_features : array-like, Series, DataFrame or dict
+            Their groups.
+        **kwargs : dict
+            Those of :meth:`from_predictions`.
+
+        Returns
+        -------
+        display : GroupRocDisplay
+            The display, drawn.
+        """
+        if not hasattr(estimator, "threshold_weights_"):
+            return super().from_estimator(
+                estimator, X, y, sensitive_features=sensitive_features, **kwargs
+            )
+        given = {"threshold": _thresholds(estimator), "pos_label": estimator.pos_label_}
+        y_score = estimator.base_scores(X, sensitive_features=sensitive_features)
+        return cls.from_predictions(
+            y, y_score, sensitive_features=sensitive_features, **(given | kwargs)
+        )
+
+    @classmethod
+    def from_thresholds(cls, optimizer, *, ax=None, **kwargs):
+        """Show the hulls that thresholds were solved on, with the solution.
+
+        Parameters
+        ----------
+        optimizer : ThresholdOptimizer
+            Fitted, and group aware. What thresholds and their mixtures can reach in a
+            group, on the scores that they were chosen on, is the convex hull of its ROC
+            curve. A single threshold may lie inside of it.
+        ax : matplotlib Axes, default=None
+            Where to draw; None makes a figure.
+        **kwargs : dict
+            Those of :meth:`plot`.
+
+        Returns
+        -------
+        display : GroupRocDisplay
+            The display, drawn.
+        """
+        if not hasattr(optimizer, "threshold_weights_"):
+            raise ValueError(
+                f"{cls.__name__} needs a fitted ThresholdOptimizer with thresholds of "
+                f"groups. Got {optimizer!r}. Fit it with `group_aware=True`."
+            )
+        curves = {}
+        for label, hull, counts, thresholds, weights in zip(
+            optimizer.group_labels_,
+            optimizer.hulls_,
+            optimizer.counts_,
+            optimizer.thresholds_,
+            optimizer.threshold_weights_,
+        ):
+            reached = _error_rates(hull.counts)
+            false, true = reached.T
+            parts = None
+            if np.count_nonzero(weights) > 1:
+                used = np.isin(hull.thresholds, thresholds[weights > 0])
+                parts = reached[used]
+            mark = _error_rates(counts)
+            curves[group_name(label)] = (false, true, auc(false, true), mark, parts)
+        return cls(curves).plot(ax=ax, **kwargs)
 
     @classmethod
     def from_predictions(
@@ -73,8 +159,10 @@ class GroupRocDisplay(GroupCurvesDisplay):
             Weights.
         pos_label : object, default=None
             The positive class.
-        threshold : float, default=None
-            Mark the rates of predicting the positive class from this score on.
+        threshold : float or dict, default=None
+            Mark the rates of predicting the positive class from this score on. A dict
+            gives each group, by its label, a threshold of its own, or a pair of arrays:
+            thresholds, and the probability of using each.
         ax : matplotlib Axes, default=None
             Where to draw; None makes a figure.
         **kwargs : dict
@@ -85,28 +173,15 @@ class GroupRocDisplay(GroupCurvesDisplay):
         display : GroupRocDisplay
             The display, drawn. A group with one class has no curve.
         """
-        curves = cls._from_scores(
-            y_true,
-            y_score,
-            sensitive_features,
-            sample_weight,
-            pos_label,
-            threshold=threshold,
+        groups = scores_by_group(
+            y_true, y_score, sensitive_features, sample_weight, pos_label, cls.__name__
         )
+        if isinstance(threshold, dict):
+            own = {group_name(label): value for label, value in threshold.items()}
+        else:
+            own = dict.fromkeys(groups, threshold)
+        curves = {name: _measure(*part, own.get(name)) for name, part in groups.items()}
         return cls(curves).plot(ax=ax, **kwargs)
-
-    @staticmethod
-    def _measure(y_true, y_score, weights, *, threshold):
-        weights = np.ones(len(y_true)) if weights is None else weights
-        totals = [weights[y_true == k].sum() for k in (0, 1)]
-        if min(totals) == 0:
-            return np.array([np.nan]), np.array([np.nan]), np.nan, None
-        false, true, _ = roc_curve(y_true, y_score, sample_weight=weights)
-        mark = None
-        if threshold is not None:
-            chosen = y_score >= threshold
-            mark = [weights[chosen & (y_true == k)].sum() / totals[k] for k in (0, 1)]
-        return false, true, auc(false, true), mark
 
     @staticmethod
     def _label(name, curve):
@@ -114,7 +189,42 @@ class GroupRocDisplay(GroupCurvesDisplay):
 
     def _decorate(self, ax):
         drawn = [curve for curve in self.curves.values() if np.isfinite(curve[2])]
-        for line, (*_, mark) in zip(self.lines_, drawn):
+        for line, (*_, mark, parts) in zip(self.lines_, drawn):
+            color = line.get_color()
+            if parts is not None:
+                ax.plot(*parts.T, "o--", color=color, mfc="w", lw=1, zorder=3)
             if mark is not None:
-                ax.plot(*mark, "o", color=line.get_color())
+                ax.plot(*mark, "o", color=color, mec="k", zorder=4)
         ax.set(xlabel="false positive rate", ylabel="true positive rate")
+
+
+def _thresholds(estimator):
+    """Thresholds of each group and the probability of using each, by its label."""
+    pairs = zip(estimator.thresholds_, estimator.threshold_weights_)
+    return dict(zip(estimator.group_labels_, pairs))
+
+
+def _error_rates(counts):
+    """False and true positive rate of counts of shape (..., 2, 2)."""
+    return counts[..., 1] / counts.sum(axis=-1)
+
+
+def _measure(y_true, y_score, weights, threshold):
+    """Curve of one group, with the rates of its decision and of its thresholds."""
+    weights = np.ones(len(y_true)) if weights is None else weights
+    totals = np.bincount(y_true, weights, 2)
+    if min(totals) == 0:
+        return np.array([np.nan]), np.array([np.nan]), np.nan, None, None
+    false, true, _ = roc_curve(y_true, y_score, sample_weight=weights)
+    area = auc(false, true)
+    if threshold is None:
+        return false, true, area, None, None
+    if not isinstance(threshold, tuple):
+        threshold = [threshold], [1.0]
+    cuts, chances = (np.asarray(part, dtype=float) for part in threshold)
+    parts = np.stack(
+        [np.bincount(y_true, weights * (y_score >= cut), 2) / totals for cut in cuts]
+    )
+    used = chances > 0
+    mixed = parts[used] if used.sum() > 1 else None
+    return false, true, area, chances @ parts, mixed

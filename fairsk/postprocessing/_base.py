@@ -351,6 +351,23 @@ class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
         positive = (labels == self.pos_label_)[codes]
         return positive, positive
 
+    def base_scores(self, X, *, sensitive_features=None):
+        """Scores of the base model, which decisions are made from.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Samples.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features, for base models that want them.
+
+        Returns
+        -------
+        y_score : ndarray of shape (n_samples,)
+            The larger, the likelier the positive class.
+        """
+        return self._score(X, sensitive_features, "predict")
+
     def _labels_of(self, positive):
         """Labels of decisions: the positive class where `positive`."""
         second = positive if self._pos_index == 1 else ~positive

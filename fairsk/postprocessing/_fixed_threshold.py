@@ -43,7 +43,9 @@ class FixedThresholdClassifier(BasePostprocessor):
     classes_ : ndarray of shape (2,)
         Class labels.
     group_labels_ : list of length n_groups
-        Labels of the groups in `fit`.
+        Labels of the groups in `fit`, and of others that `thresholds` names.
+    thresholds_, threshold_weights_ : ndarray of shape (n_groups, 1)
+        Threshold of each group, which is used with probability 1.
     n_features_in_, feature_names_in_
         As the base model has them.
 
@@ -120,6 +122,8 @@ class FixedThresholdClassifier(BasePostprocessor):
         # Groups that only `thresholds` names may still come at prediction.
         self.group_labels_ += [g for g in by_group if g not in self.group_labels_]
         values = [by_group.get(label, default) for label in self.group_labels_]
+        self.thresholds_ = np.array(values, dtype=float)[:, None]
+        self.threshold_weights_ = np.ones_like(self.thresholds_)
         # Code -1, an unknown group, reads the last entry.
         last = self.default_threshold
         values.append(np.nan if last is None else last)

@@ -11,7 +11,12 @@ from sklearn.utils import Bunch, _safe_indexing
 from sklearn.utils.metadata_routing import MethodMapping, process_routing
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
-from fairsk.definitions import FairnessDefinition, get_definition, group_counts
+from fairsk.definitions import (
+    FairnessDefinition,
+    get_definition,
+    get_disparity,
+    group_counts,
+)
 from fairsk.postprocessing._base import BasePostprocessor, Deal, take_all
 from fairsk.postprocessing._blind import BlindRule
 from fairsk.postprocessing._certificate import certify
@@ -693,17 +698,16 @@ class ThresholdOptimizer(BasePostprocessor):
         -------
         path : Bunch
             With `tolerances`; `objective` of shape (n_tolerances,); `disparity`, for
-            each definition an array of this shape; `counts` of shape (n_tolerances,
-            n_groups, 2, 2); `thresholds` and `threshold_weights`, lists of arrays as
-            the attributes are.
+            each definition an array of this shape; `greater_is_fairer`, whether larger
+            ones are the fairer; `counts` of shape (n_tolerances, n_groups, 2, 2);
+            `thresholds` and `threshold_weights`, lists of arrays as the attributes are.
         """
-        check_is_fitted(self, "hulls_")
-        tolerances = np.asarray(tolerances, dtype=float)
-        programme = self._programme(self.hulls_)
-        solutions = programme.mix_all(tolerances)
+        programme, solutions = self._solve_path(tolerances)
         counts = np.stack([programme.counts(weights) for weights in solutions])
         policies = [Policy.of_mixture(self.hulls_, w) for w in solutions]
+        tolerances = np.asarray(tolerances, dtype=float)
         return Bunch(
+            greater_is_fairer=get_disparity(self.disparity).greater_is_better,
             tolerances=tolerances,
             objective=programme.objective.values(counts),
             disparity={
@@ -714,6 +718,45 @@ class ThresholdOptimizer(BasePostprocessor):
             thresholds=[policy.thresholds for policy in policies],
             threshold_weights=[policy.weights for policy in policies],
         )
+
+    def predict_path(self, X, tolerances, *, sensitive_features=None):
+        """Decide for every sample at other tolerances, by `tolerance_path`.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Samples.
+        tolerances : array-like of shape (n_tolerances,)
+            Tolerances, each for all definitions.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features of each sample, all seen in `fit`; None reads them from X
+            by `group_by`.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_tolerances, n_samples)
+            Predicted labels.
+        """
+        _, solutions = self._solve_path(tolerances)
+        y_score = self._score(X, sensitive_features, "predict")
+        codes = self._check_groups(X, sensitive_features, reset=False).codes
+        policies = [Policy.of_mixture(self.hulls_, w) for w in solutions]
+        return np.stack(
+            [
+                self._labels_of(policy.decide(y_score, codes, X, self.draw_seed_))
+                for policy in policies
+            ]
+        )
+
+    def _solve_path(self, tolerances):
+        check_is_fitted(self, "hulls_")
+        if not self.group_aware:
+            raise ValueError(
+                f"{type(self).__name__} needs group-aware thresholds for a path of "
+                "tolerances. Got group_aware=False. Fit at each tolerance instead."
+            )
+        programme = self._programme(self.hulls_)
+        return programme, programme.mix_all(np.asarray(tolerances, dtype=float))
 
 
 def _split_by_group(joint, y_score):

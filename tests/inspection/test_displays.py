@@ -6,15 +6,17 @@ import pytest
 from sklearn.calibration import calibration_curve
 from sklearn.datasets import make_classification
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import auc, roc_auc_score
 from sklearn.svm import LinearSVC
 
+from fairsk.datasets import make_biased_classification
 from fairsk.inspection import (
     GroupCalibrationDisplay,
     GroupMetricsDisplay,
     GroupRocDisplay,
 )
 from fairsk.metrics import group_metrics
+from fairsk.postprocessing import FixedThresholdClassifier, ThresholdOptimizer
 
 mpl.use("Agg")
 DISPLAYS = [GroupMetricsDisplay, GroupRocDisplay, GroupCalibrationDisplay]
@@ -127,6 +129,73 @@ def test_roc_curves_have_the_areas_of_scikit_learn(fitted):
         mark = display.curves[str(g)][3]
         chosen = model.predict(X)[own]
         np.testing.assert_allclose(mark, [chosen[y[own] == k].mean() for k in (0, 1)])
+
+
+@pytest.fixture(name="optimized")
+def fixture_optimized():
+    X, y, group = make_biased_classification(1200, n_groups=3, random_state=0)
+    model = ThresholdOptimizer(
+        LogisticRegression(), fairness="equalized_odds", randomize=True, random_state=0
+    )
+    model.fit(X[:600], y[:600], sensitive_features=group[:600])
+    return model, X[600:], y[600:], group[600:]
+
+
+def test_thresholds_are_drawn_on_the_hulls(optimized):
+    model, *_ = optimized
+    display = GroupRocDisplay.from_thresholds(model)
+    rates = {name: model.rates_[f"{name}_positive_rate"] for name in ("false", "true")}
+    for g, (false, true, area, mark, parts) in enumerate(display.curves.values()):
+        np.testing.assert_allclose(mark, [rates["false"][g], rates["true"][g]])
+        assert area == pytest.approx(auc(false, true))
+        weights = model.threshold_weights_[g]
+        weights = weights[weights > 0]
+        if len(weights) > 1:
+            np.testing.assert_allclose(weights @ parts, mark, atol=1e-9)
+            vertices = set(zip(false, true))
+            assert all(tuple(part) in vertices for part in parts)
+        else:
+            assert parts is None
+    assert (model.threshold_weights_ > 0).sum() > 3  # some group mixes
+
+
+def test_thresholds_are_drawn_on_the_curves_of_new_data(optimized):
+    model, X, y, group = optimized
+    display = GroupRocDisplay.from_estimator(model, X, y, sensitive_features=group)
+    chance = model.predict_proba(X, sensitive_features=group)[:, 1]
+    base = model.estimator_.predict_proba(X)[:, 1]
+    for g, (_, _, area, mark, _) in enumerate(display.curves.values()):
+        own = group == g
+        assert area == pytest.approx(roc_auc_score(y[own], base[own]))
+        expected = [chance[own & (y == k)].mean() for k in (0, 1)]
+        np.testing.assert_allclose(mark, expected)
+
+
+def test_given_thresholds_are_drawn_for_their_groups(optimized):
+    _, X, y, group = optimized
+    cuts = {0: 0.3, 1: 0.5, 2: 0.7}
+    model = FixedThresholdClassifier(LogisticRegression(), thresholds=cuts)
+    model.fit(X, y, sensitive_features=group)
+    one = GroupRocDisplay.from_estimator(model, X, y, sensitive_features=group)
+    other = GroupRocDisplay.from_predictions(
+        y, model.base_scores(X), sensitive_features=group, threshold=cuts
+    )
+    y_pred = model.predict(X, sensitive_features=group)
+    for g in cuts:
+        mark = one.curves[str(g)][3]
+        np.testing.assert_array_equal(mark, other.curves[str(g)][3])
+        own = group == g
+        np.testing.assert_allclose(
+            mark, [y_pred[own & (y == k)].mean() for k in (0, 1)]
+        )
+
+
+def test_blind_thresholds_have_no_point_on_hulls(optimized):
+    _, X, y, group = optimized
+    blind = ThresholdOptimizer(LogisticRegression(), group_aware=False, tolerance=0.3)
+    blind.fit(X, y, sensitive_features=group)
+    with pytest.raises(ValueError, match="`group_aware=True`"):
+        GroupRocDisplay.from_thresholds(blind)
 
 
 def test_decision_functions_have_roc_curves(fitted):

@@ -421,6 +421,34 @@ def test_tolerance_path_equals_fits_at_each_tolerance(scored):
         assert (np.diff(path.objective) >= -1e-9).all()
 
 
+def test_predictions_of_a_path_are_those_of_fits_at_each_tolerance(scored):
+    X, y, group = scored
+    model = _prefit(X, y, randomize=True, random_state=0)
+    model.fit(X, y, sensitive_features=group)
+    path = model.predict_path(X, [0.0, 0.3], sensitive_features=group)
+    for y_pred, tolerance in zip(path, (0.0, 0.3)):
+        single = _prefit(X, y, randomize=True, random_state=0, tolerance=tolerance)
+        single.fit(X, y, sensitive_features=group)
+        np.testing.assert_array_equal(
+            y_pred, single.predict(X, sensitive_features=group)
+        )
+    model.set_params(group_aware=False)
+    with pytest.raises(ValueError, match="group-aware thresholds for a path"):
+        model.predict_path(X, [0.1], sensitive_features=group)
+
+
+def test_base_scores_are_those_that_decisions_are_made_from(scored):
+    X, y, group = scored
+    model = _prefit(X, y, randomize=False).fit(X, y, sensitive_features=group)
+    score = model.base_scores(X, sensitive_features=group)
+    np.testing.assert_array_equal(score, X[:, 0])
+    codes = np.unique(group, return_inverse=True)[1]
+    np.testing.assert_array_equal(
+        model.predict(X, sensitive_features=group),
+        score >= model.thresholds_[codes, 0],
+    )
+
+
 def test_fitted_model_survives_pickling(scored):
     X, y, group = scored
     model = _prefit(X, y, tolerance=0.0, randomize=True)
