@@ -19,6 +19,12 @@ from torch.nn import functional
 
 from fairsk.base import GroupAwareMixin
 from fairsk.definitions import DEFINITIONS, FairnessDefinition, get_definition
+from fairsk.inprocessing._adversary import (
+    each_stratum,
+    known_of_groups,
+    label_strata,
+    stratum_shares,
+)
 from fairsk.inprocessing._base import _OPTIMIZERS
 from fairsk.inprocessing._batches import GroupedDataset, StratifiedBatches
 from fairsk.inprocessing._device import (
@@ -390,15 +396,7 @@ class AdversarialRepresentation(
         if has_y and self.fairness_weight and n_groups > 1:
             counts = np.repeat(cells[:, :, None], n_classes, axis=2)
             definition.warn_undefined(counts, self.group_labels_)
-        mass = cells @ strata.T
-        n_present = (mass > 0).sum(axis=0)
-        compared = n_present > 1
-        mass, strata = mass[:, compared], strata[compared]
-        n_present = n_present[compared]
-        is_log = self.adversary_loss == "log_loss"
-        worst = n_present * np.log(n_present) if is_log else n_present - 1.0
-        factor = np.divide(len(y), mass, out=np.zeros_like(mass), where=mass > 0)
-        return (factor / worst)[:, None] * strata.T
+        return stratum_shares(cells, strata, self.adversary_loss)
 
     def _make_networks(self, has_y, n_strata):
         """The networks that have a part in the loss, drawn from torch's generator."""
@@ -520,18 +518,16 @@ class _Game:
 
     def adversary_term(self, code, samples, y):
         """What the adversary knows: 0 nothing, 1 all, summed over the strata."""
-        n_strata = self.shares.shape[2]
-        # Each sample stands in every stratum; in those that are not its own, its factor
-        # is 0.
-        strata = torch.eye(n_strata).to(code).expand(len(code), -1, -1)
-        seen = torch.cat([code[:, None].expand(-1, n_strata, -1), strata], dim=2)
-        told = self.networks["adversary"](seen).log_softmax(dim=2)
-        groups = samples["groups"]
-        told = told[torch.arange(len(code), device=code.device), :, groups]
-        losses = -told if self.adversary_loss == "log_loss" else 1 - told.exp()
-        factor = samples["sample_weight"][:, None] * self.shares[groups, y]
-        # Minibatches add up to the means over all data, on average.
-        return n_strata - (factor * losses).sum() / len(code)
+        seen = each_stratum(code, self.shares.shape[2])
+        told = self.networks["adversary"](seen)
+        return known_of_groups(
+            told,
+            samples["groups"],
+            y,
+            samples["sample_weight"],
+            self.shares,
+            self.adversary_loss,
+        )
 
 
 def _descend(optimizer, loss):
@@ -539,47 +535,3 @@ def _descend(optimizer, loss):
     gradients = [p for group in optimizer.param_groups for p in group["params"]]
     loss.backward(inputs=gradients)  # the other side stays as it is
     optimizer.step()
-
-
-def label_strata(definition, n_classes, owner):
-    """The samples among which a code must be independent of the group.
-
-    Parameters
-    ----------
-    definition : FairnessDefinition
-        The definition.
-    n_classes : int
-        Number of classes.
-    owner : str
-        Who asks, for the error message.
-
-    Returns
-    -------
-    strata : bool ndarray of shape (n_strata, n_classes)
-        The classes of each stratum. If the code is independent of the group among the
-        samples of each, then the definition holds for all predictions from it.
-    """
-    if not _follows_from_independence(definition):
-        known = [n for n, d in DEFINITIONS.items() if _follows_from_independence(d)]
-        raise ValueError(
-            f"{owner} needs a definition that compares predictions among all samples, "
-            f"or among those of a label. Got {definition.name!r}, which does not "
-            f"follow from an independent code. Take one of {known}."
-        )
-    if not definition.conditions_on_label:
-        return np.ones((1, n_classes), dtype=bool)
-    _, denominator = definition.class_tables(n_classes)
-    return np.unique(denominator[:, :, 0] != 0, axis=0)
-
-
-def _follows_from_independence(definition):
-    """Whether each rate is that of a prediction, given one set of true labels."""
-    if not definition.is_linear:
-        return False
-    for rate in definition.rates:
-        rows = [
-            np.divide(a, b[0]) for a, b in zip(rate.numerator, rate.denominator) if b[0]
-        ]
-        if any((row != rows[0]).any() for row in rows):
-            return False
-    return True

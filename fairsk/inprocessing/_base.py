@@ -70,6 +70,8 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
     classifier or a regressor.
     """
 
+    _net_class = FairNet
+
     _parameter_constraints: dict = {
         # Views, not sets: what a user registers later is an option too.
         "fairness": [
@@ -266,7 +268,7 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
             **({"optimizer__fused": True} if can_fuse(optimizer, device) else {}),
             **module_params,
         }
-        return FairNet(
+        return self._net_class(
             module,
             optimizer=optimizer,
             module_dtype=self._torch_dtype,

@@ -4,16 +4,11 @@ from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fairsk.base import read_groups
+from fairsk.metrics._leakage import default_probes, leakage, probe_accuracy
 from fairsk.utils._sklearn import Interval, _fit_context
 
 
@@ -63,6 +58,7 @@ class ConceptProbe(BaseEstimator):
     Examples
     --------
     >>> import numpy as np
+    >>> from sklearn.linear_model import LogisticRegression
     >>> from fairsk.preprocessing import ConceptEraser, ConceptProbe
     >>> rng = np.random.default_rng(0)
     >>> group = rng.integers(2, size=400)
@@ -113,16 +109,13 @@ class ConceptProbe(BaseEstimator):
         groups = self._read_groups(X, sensitive_features)
         self.group_labels_ = list(groups.labels)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        chance = 1 / groups.n_groups
+        if groups.n_groups > 1:
+            self._check_sizes(groups)
         self.balanced_accuracy_, self.leakage_ = {}, {}
         for name, probe in self._probes(seed).items():
-            accuracy = chance
-            if groups.n_groups > 1:
-                y_pred = self._predict_folds(probe, features, groups, seed)
-                accuracy = balanced_accuracy_score(groups.codes, y_pred)
-            self.balanced_accuracy_[name] = float(accuracy)
-            gain = (accuracy - chance) / max(1 - chance, chance)
-            self.leakage_[name] = float(max(gain, 0.0))
+            accuracy = probe_accuracy(probe, features, groups.codes, self.cv, seed)
+            self.balanced_accuracy_[name] = accuracy
+            self.leakage_[name] = leakage(accuracy, groups.n_groups)
         return self
 
     def _read_groups(self, X, sensitive_features):
@@ -130,31 +123,16 @@ class ConceptProbe(BaseEstimator):
         return read_groups(X, sensitive_features, self.group_by, owner=owner)
 
     def _probes(self, seed):
-        if self.probes is not None:
-            return self.probes
-        return {
-            "linear": make_pipeline(
-                StandardScaler(), LogisticRegression(max_iter=2000)
-            ),
-            "mlp": make_pipeline(
-                StandardScaler(),
-                MLPClassifier((64,), tol=1e-3, max_iter=1000, random_state=seed),
-            ),
-        }
+        return default_probes(seed) if self.probes is None else self.probes
 
-    def _predict_folds(self, probe, X, groups, seed):
-        smallest = groups.sizes.min()
-        if smallest < 2:
+    def _check_sizes(self, groups):
+        if groups.sizes.min() < 2:
             alone = groups.labels[groups.sizes.argmin()]
             raise ValueError(
                 f"{type(self).__name__} needs two samples of each group to judge on "
                 f"another fold than it fits. Got one of the group {alone!r}, of "
-                f"n_samples={len(X)}. Join it to another group."
+                f"n_samples={len(groups)}. Join it to another group."
             )
-        folds = StratifiedKFold(
-            min(self.cv, int(smallest)), shuffle=True, random_state=seed
-        )
-        return cross_val_predict(clone(probe), X, groups.codes, cv=folds)
 
     def score(self, X, y=None, *, sensitive_features=None):
         """One minus the largest leakage of probes that are fitted to these samples.

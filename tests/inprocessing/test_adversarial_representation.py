@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from fairsk.datasets import make_biased_classification
 from fairsk.definitions import DEFINITIONS, UndefinedRateWarning, get_definition
 from fairsk.inprocessing import AdversarialRepresentation
-from fairsk.inprocessing._adversarial_representation import label_strata
+from fairsk.inprocessing._adversary import label_strata
 from fairsk.inprocessing._device import seeded
 from fairsk.preprocessing import ConceptProbe
 
