@@ -1,5 +1,7 @@
 """Random numbers that belong to the row, not to its place among others."""
 
+import hashlib
+
 import narwhals.stable.v1 as nw
 import numpy as np
 from scipy import sparse
@@ -16,7 +18,8 @@ def uniform_by_row(X, seed):
 
     Parameters
     ----------
-    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features), or \
+            texts of shape (n_samples,)
         The rows, of numbers or anything that has a `str`.
     seed : int
         Another seed gives numbers that are independent of these.
@@ -41,7 +44,8 @@ def _columns(X):
     frame = nw.from_native(X, eager_only=True, pass_through=True)
     if isinstance(frame, nw.DataFrame):
         return [column.to_numpy() for column in frame.iter_columns()]
-    return list(np.asarray(X).T)
+    values = np.asarray(X)
+    return [values] if values.ndim == 1 else list(values.T)
 
 
 def _hash_column(column, salt):
@@ -49,13 +53,15 @@ def _hash_column(column, salt):
         _, first, codes = np.unique(
             column.astype(str), return_index=True, return_inverse=True
         )
-        numbers = [
-            int.from_bytes(str(column[row]).encode()[-64:].rjust(8, b"\0"), "little")
-            % 2**64
-            for row in first
-        ]
+        numbers = [_hash_text(str(column[row])) for row in first]
         return _mix(np.array(numbers, dtype=np.uint64)[codes] ^ salt)
     return _hash_numbers(column, salt)
+
+
+def _hash_text(text):
+    """A number of 64 bits: all of a text counts, however long it is."""
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8)
+    return int.from_bytes(digest.digest(), "little")
 
 
 def _hash_numbers(numbers, salt):

@@ -9,6 +9,7 @@ from inspect import signature
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin
+from sklearn.decomposition import PCA
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
@@ -89,6 +90,10 @@ INSTANCES = {
             "optimizer": "sgd",
             "learning_rate_init": 0.3,
         }
+    ],
+    "DeepFeatureReweightingClassifier": [
+        {},
+        {"encoder": PCA(), "n_draws": 1},
     ],
     # All in one batch: neither weights nor the order of rows may matter.
     "FairTransformerClassifier": [

@@ -44,3 +44,14 @@ def test_strings_count_and_column_order_matters():
     )
     swapped = uniform_by_row(np.array([[1.0, 2.0], [2.0, 1.0]]), 0)
     assert swapped[0] != swapped[1]
+
+
+def test_texts_have_numbers_too_and_every_letter_counts():
+    texts = [
+        letter + "a long tail, which is the same in all texts" * 3 for letter in "ab"
+    ]
+    drawn = uniform_by_row(texts, 0)
+    assert drawn[0] != drawn[1]
+    for other in (np.array(texts), np.array(texts, dtype=object), pd.Series(texts)):
+        np.testing.assert_array_equal(uniform_by_row(other, 0), drawn)
+    np.testing.assert_array_equal(uniform_by_row(np.array(texts)[:, None], 0), drawn)
