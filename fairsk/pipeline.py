@@ -1,6 +1,7 @@
 """Pipelines whose samplers resample the metadata along with X and y."""
 
 from functools import cache, partial, wraps
+from inspect import signature
 
 import numpy as np
 from imblearn.pipeline import Pipeline as _Pipeline
@@ -411,7 +412,10 @@ def _takes_groups(step, method, given):
         return False
     request = get_routing_for_object(step)
     if not isinstance(request, MetadataRequest) and not _routing_enabled():
-        return False  # a router, which takes no metadata of nested estimators then
+        # A router hands nothing on then: only what it takes itself counts.
+        own = getattr(step, method, None)
+        if own is None or "sensitive_features" not in signature(own).parameters:
+            return False
     return bool(request.consumes(method, ["sensitive_features"]))
 
 

@@ -34,15 +34,18 @@ from sklearn.base import (
     TransformerMixin,
     clone,
 )
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from fairsk.base import GroupAwareMixin
+from fairsk.datasets import make_biased_classification
 from fairsk.groups import Groups
 from fairsk.pipeline import Pipeline, make_pipeline
+from fairsk.postprocessing import ThresholdOptimizer
+from fairsk.reductions import ReweighingClassifier
 
 COPYING_SAMPLERS = {
     "random under": RandomUnderSampler(random_state=0),
@@ -562,6 +565,20 @@ def test_group_by_is_read_only_where_a_step_takes_groups():
     nameless = frame.drop(columns="sex")
     labels = pipe.fit(nameless, y).predict(nameless)
     np.testing.assert_array_equal(labels, pipe.predict(frame))
+
+
+def test_group_by_reaches_meta_estimators_with_routing_off():
+    X, y, group = make_biased_classification(300, random_state=0)
+    frame = pd.DataFrame(X).assign(group=group).rename(columns=str)
+    drop = make_column_transformer(("drop", ["group"]), remainder="passthrough")
+    groups = {"sensitive_features": group}
+    for meta, needed in (
+        (ThresholdOptimizer(LogisticRegression(), random_state=0), groups),
+        (ReweighingClassifier(LogisticRegression()), {}),
+    ):
+        model = make_pipeline(drop, clone(meta), group_by="group").fit(frame, y)
+        plain = meta.fit(X, y, **groups)
+        np.testing.assert_array_equal(model.predict(frame), plain.predict(X, **needed))
 
 
 def test_group_by_of_no_column_raises():
