@@ -9,8 +9,23 @@ from fairsk.definitions import (
     mutual_information,
 )
 from fairsk.metrics._catalogue import METRICS
+from fairsk.metrics._class_gaps import (
+    class_gaps,
+    gap_share_correlation,
+    rms_class_gap,
+)
 from fairsk.metrics._conditional_disparity import conditional_demographic_disparity
+from fairsk.metrics._counterfactual import (
+    counterfactual_token_fairness_gap,
+    flip_rate,
+    make_counterfactual_scorer,
+)
 from fairsk.metrics._group_metrics import GroupMetrics, group_metrics
+from fairsk.metrics._identity_terms import (
+    equality_difference,
+    generalized_mean,
+    identity_term_metrics,
+)
 from fairsk.metrics._named import (
     demographic_parity_difference,
     demographic_parity_ratio,
@@ -51,14 +66,17 @@ __all__ = [
     "GroupMetrics",
     "OutcomeCounts",
     "adjust_pvalues",
+    "class_gaps",
     "conditional_demographic_disparity",
     "consistency",
+    "counterfactual_token_fairness_gap",
     "demographic_parity_difference",
     "demographic_parity_ratio",
     "disparity_test",
     "distance_correlation",
     "equal_opportunity_difference",
     "equal_opportunity_ratio",
+    "equality_difference",
     "equalized_odds_difference",
     "equalized_odds_ratio",
     "fairness_disparity",
@@ -68,11 +86,16 @@ __all__ = [
     "false_negative_rate_parity_ratio",
     "false_omission_rate_parity_difference",
     "false_omission_rate_parity_ratio",
+    "flip_rate",
+    "gap_share_correlation",
     "generalized_entropy",
+    "generalized_mean",
     "get_scorer",
     "get_scorer_names",
     "group_metrics",
     "hsic",
+    "identity_term_metrics",
+    "make_counterfactual_scorer",
     "make_fairness_scorer",
     "maximal_correlation",
     "mutual_information",
@@ -83,6 +106,7 @@ __all__ = [
     "predictive_equality_ratio",
     "predictive_parity_difference",
     "predictive_parity_ratio",
+    "rms_class_gap",
     "treatment_equality_difference",
     "treatment_equality_ratio",
 ]
