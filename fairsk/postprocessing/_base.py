@@ -103,6 +103,7 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
             sample_weight = _check_sample_weight(
                 sample_weight, X, ensure_non_negative=True
             )
+            self._check_weight_of_groups(groups, sample_weight)
         seed = self.draw_seed_ + 1
         # Sorting all rows takes time, and only folds and shares need it.
         deal = partial(Deal.of, X, strata, groups, sample_weight, seed)
@@ -116,6 +117,16 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
             sample_weight = None if sample_weight is None else sample_weight[rows]
         self._fit_scores(X, y_score, target, groups, sample_weight)
         return self
+
+    def _check_weight_of_groups(self, groups, sample_weight):
+        mass = np.bincount(groups.codes, sample_weight, groups.n_groups)
+        empty = [label for label, m in zip(groups.labels, mass) if m == 0]
+        if empty:
+            raise ValueError(
+                f"{type(self).__name__} needs weight in every group. Got rows of "
+                f"weight 0 alone in the group(s) {empty}. Drop these rows, or give "
+                "them weight."
+            )
 
     def _check_target(self, y):
         """Target of each sample, and small integers that folds balance."""
@@ -184,7 +195,13 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
     def _respond(self, estimator, X, params):
         """Scores by the base model."""
         # A target of shape (n_samples, 1) gives predictions of that shape.
-        return column_or_1d(estimator.predict(X, **params), dtype=np.float64)
+        scores = column_or_1d(estimator.predict(X, **params), dtype=np.float64)
+        if not _all_finite(scores):
+            raise ValueError(
+                f"{type(self).__name__} needs finite predictions. Got NaN or infinite "
+                f"ones from {type(estimator).__name__}. Mend it, or its data."
+            )
+        return scores
 
     def _unseen_scores(self, X, y, deal, params):
         """Rows and scores, by models that were not trained on them."""
@@ -308,7 +325,7 @@ class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
             if not (scores.min() >= 0.0 and scores.max() <= 1.0):
                 raise ValueError(
                     f"{type(self).__name__} needs probabilities in [0, 1]. Got "
-                    f"{scores.min()!r} to {scores.max()!r} from predict_proba of "
+                    f"{scores.min():g} to {scores.max():g} from predict_proba of "
                     f"{type(estimator).__name__}. Mend it, or take "
                     '`response_method="decision_function"`.'
                 )
@@ -331,7 +348,8 @@ class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
         if len(known) != 2:
             raise ValueError(
                 f"Only binary classification is supported. {owner} needs labels of "
-                f"two classes. Got {len(known)} class(es): {list(known)[:10]}."
+                f"two classes. Got {len(known)} class(es): "
+                f"{np.asarray(known)[:10].tolist()}."
             )
         self.classes_ = np.asarray(known)
         self.pos_label_ = self.classes_[1] if self.pos_label is None else self.pos_label

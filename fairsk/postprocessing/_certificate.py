@@ -177,7 +177,12 @@ def _too_small(counts, limits, confidence):
     for limit in limits:
         hits, sizes = (part[0] for part in limit.rate.totals(counts, POSITIVE))
         if sizes.min() == 0:
-            continue
+            return (
+                f"No certificate at confidence {confidence:g} is possible for {limit}: "
+                f"no test row of a group is behind its {limit.rate.name}. The test had "
+                f"{counts.sum():g} rows. Pass more calibration rows (a larger share in "
+                "`cv`), or join the group to another."
+            )
         rate = np.clip(hits.sum() / sizes.sum(), 0.02, 0.98)
         allowed = max(limit.highest(rate) - rate, 1e-9)
         two = np.sort(sizes)[:2]

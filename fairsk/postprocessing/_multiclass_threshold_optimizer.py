@@ -182,7 +182,7 @@ class MulticlassThresholdOptimizer(ClassifierMixin, BaseScorePostprocessor):
         if not (values.min() >= 0.0 and values.max() <= 1.0):  # false for NaN, too
             raise ValueError(
                 f"{type(self).__name__} needs probabilities in [0, 1]. Got "
-                f"{values.min()!r} to {values.max()!r} from predict_proba of "
+                f"{values.min():g} to {values.max():g} from predict_proba of "
                 f"{type(estimator).__name__}. Mend it."
             )
         if values.shape[1] == len(self.classes_):

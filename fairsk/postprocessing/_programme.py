@@ -224,6 +224,11 @@ def read_limits(fairness, tolerance, disparity="difference", reference="groups")
     limits = []
     for name, allowed in fairness.items():
         definition = get_definition(name)
+        if not 0 <= allowed <= 1:
+            raise ValueError(
+                f"The tolerance of {definition.name!r} must be in [0, 1]. Got "
+                f"{allowed!r}."
+            )
         if not definition.is_linear:
             linear = sorted(n for n, d in DEFINITIONS.items() if d.is_linear)
             raise ValueError(
@@ -375,7 +380,8 @@ class Programme:
                 high = middle
             else:
                 low = middle
-        return high
+        # As it is printed.
+        return float(np.ceil(1000 * high) / 1000)
 
     @property
     def _is_between_groups(self):

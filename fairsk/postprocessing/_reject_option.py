@@ -1,5 +1,6 @@
 """RejectOptionClassifier: favour the disadvantaged where the model is unsure."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -168,9 +169,22 @@ class RejectOptionClassifier(BasePostprocessor):
         score = np.where(allowed, value, -np.inf) if allowed.any() else -disparity
         best = int(np.argmax(np.nan_to_num(score, nan=-np.inf)))
         self.counts_ = counts[best]
+        if groups.n_groups > 1:
+            definition = get_definition(self.fairness)
+            definition.warn_undefined(self.counts_, self.group_labels_, 1)
+            self._warn_constant_scores(y_score)
         self.cut_, self.margin_ = float(cut[best]), float(margin[best])
         self.disparity_ = float(disparity[best])
         self.objective_value_ = float(value[best])
+
+    def _warn_constant_scores(self, y_score):
+        if y_score.min() == y_score.max():
+            warnings.warn(
+                f"{type(self).__name__}: the scores do not rank the samples, which "
+                "are all on one side of any cut. Fit a better base model.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     @property
     def noise_floor_(self):
