@@ -7,7 +7,7 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -33,6 +33,7 @@ from fairsk.text._embedding import POOLINGS
 from fairsk.text._lora import add_lora
 from fairsk.text._models import load_model, resolve_device
 from fairsk.text._split import cut_model
+from fairsk.text._swapped import swap_texts
 from fairsk.text._tags import TextInputMixin
 from fairsk.text._text_encoder import TextEncoder
 from fairsk.text._text_net import Adversary, Schedule, TextModule, TextNet
@@ -488,13 +489,7 @@ class FairTransformerClassifier(
         self.pair_coverage_ = 0.0
         if self.counterfactual is None or not self.pairing_weight:
             return None
-        swapped = swap_texts(self.counterfactual, texts)
-        if len(swapped) != len(texts):
-            raise ValueError(
-                f"{type(self).__name__} needs one counterfactual for each text. Got "
-                f"{len(swapped)} for {len(texts)} texts. Return an unchanged text "
-                "where there is no counterfactual."
-            )
+        swapped = swap_texts(self.counterfactual, texts, type(self).__name__)
         changed = sum(a != b for a, b in zip(texts, swapped))
         self.pair_coverage_ = changed / len(texts)
         if not changed:
@@ -663,25 +658,3 @@ class FairTransformerClassifier(
                 outputs[row] = result
         logits, embeddings = (torch.stack(parts) for parts in zip(*outputs))
         return logits[store.index], embeddings[store.index]
-
-
-def swap_texts(swap, texts):
-    """Counterfactuals of texts.
-
-    Parameters
-    ----------
-    swap : transformer or callable
-        A transformer is cloned and fitted; a callable maps a list of str to another.
-    texts : list of str
-        The texts.
-
-    Returns
-    -------
-    swapped : list of str
-        One text for each.
-    """
-    if hasattr(swap, "transform"):
-        swapped = clone(swap).fit(texts).transform(texts)
-    else:
-        swapped = swap(texts)
-    return [str(text) for text in swapped]
