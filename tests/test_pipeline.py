@@ -7,24 +7,12 @@ import pandas as pd
 import polars as pl
 import pytest
 import sklearn
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from imblearn.base import BaseSampler
-from imblearn.combine import SMOTEENN
-from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import Pipeline as ImblearnPipeline
 from imblearn.under_sampling import (
-    AllKNN,
-    ClusterCentroids,
-    CondensedNearestNeighbour,
     EditedNearestNeighbours,
-    InstanceHardnessThreshold,
-    NearMiss,
-    NeighbourhoodCleaningRule,
-    OneSidedSelection,
     RandomUnderSampler,
-    RepeatedEditedNearestNeighbours,
-    TomekLinks,
 )
 from scipy import sparse
 from sklearn.base import (
@@ -47,30 +35,6 @@ from fairsk.pipeline import Pipeline, make_pipeline
 from fairsk.postprocessing import ThresholdOptimizer
 from fairsk.reductions import ReweighingClassifier
 
-COPYING_SAMPLERS = {
-    "random under": RandomUnderSampler(random_state=0),
-    "random under, replacement": RandomUnderSampler(replacement=True, random_state=0),
-    "random over": RandomOverSampler(random_state=0),
-    "near miss 1": NearMiss(version=1),
-    "near miss 2": NearMiss(version=2),
-    "near miss 3": NearMiss(version=3),
-    "tomek": TomekLinks(sampling_strategy="all"),
-    "edited": EditedNearestNeighbours(sampling_strategy="all"),
-    "edited, repeated": RepeatedEditedNearestNeighbours(sampling_strategy="all"),
-    "all knn": AllKNN(sampling_strategy="all"),
-    "condensed": CondensedNearestNeighbour(random_state=0),
-    "one sided": OneSidedSelection(random_state=0),
-    "cleaning": NeighbourhoodCleaningRule(),
-    "hardness": InstanceHardnessThreshold(
-        estimator=LogisticRegression(), random_state=0, sampling_strategy="all", cv=3
-    ),
-}
-MAKING_SAMPLERS = {
-    "smote": SMOTE(random_state=0, k_neighbors=2),
-    "smote, edited": SMOTEENN(random_state=0, smote=SMOTE(k_neighbors=2)),
-    "centroids": ClusterCentroids(random_state=0),
-    "centroids, hard": ClusterCentroids(random_state=0, voting="hard"),
-}
 CONTAINERS = {
     "list": list,
     "numpy": np.asarray,
@@ -83,12 +47,6 @@ CONTAINERS = {
     "dict": lambda v: {"row": np.asarray(v)},
     "groups": Groups.from_columns,
 }
-every_copying_sampler = pytest.mark.parametrize(
-    "sampler", COPYING_SAMPLERS.values(), ids=COPYING_SAMPLERS.keys()
-)
-every_making_sampler = pytest.mark.parametrize(
-    "sampler", MAKING_SAMPLERS.values(), ids=MAKING_SAMPLERS.keys()
-)
 
 
 @pytest.fixture
@@ -175,37 +133,6 @@ def plain(values):
     if isinstance(values, dict):
         values = values["row"]
     return np.ravel(np.asarray(values))
-
-
-@pytest.mark.filterwarnings("ignore:The number of the samples to be selected")
-@every_copying_sampler
-@given(n_rows=st.integers(40, 90), seed=st.integers(0, 2**16))
-@settings(max_examples=8)
-def test_rows_and_metadata_agree_after_a_sampler_that_copies_rows(
-    sampler, n_rows, seed
-):
-    X, y = make_rows(n_rows, seed)
-    numbers = np.arange(n_rows)
-    pipe = make_pipeline(clone(sampler), Recorder())
-    pipe.fit(
-        X, y, recorder__sensitive_features=numbers, recorder__sample_weight=numbers / 7
-    )
-    fitted = pipe[-1]
-    expected = row_numbers(fitted.X_, X)
-    np.testing.assert_array_equal(fitted.groups_, expected)
-    np.testing.assert_array_equal(fitted.weight_, expected / 7)
-    np.testing.assert_array_equal(fitted.y_, y[expected])
-
-
-@every_making_sampler
-def test_sampler_that_does_not_tell_the_origin_of_its_rows_raises(sampler):
-    X, y = make_rows()
-    groups = y.copy()
-    pipe = make_pipeline(clone(sampler), Recorder())
-    with pytest.raises(ValueError, match="does not tell `sample_indices_`"):
-        pipe.fit(X, y, recorder__sensitive_features=groups)
-    pipe.fit(X, y)
-    assert pipe[-1].groups_ is None
 
 
 def test_equal_lengths_do_not_fool_the_pipeline():

@@ -1,21 +1,15 @@
 """What all samplers promise, and the pipeline relies on."""
 
-import warnings
-
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from imblearn.combine import SMOTEENN
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.under_sampling import NearMiss, RandomUnderSampler, TomekLinks
 from scipy import sparse
-from sklearn.base import BaseEstimator, ClassifierMixin
 
 from fairsk.datasets import make_biased_classification
-from fairsk.pipeline import Pipeline
 from fairsk.resampling import (
     FairSMOTE,
     GroupMixup,
@@ -46,77 +40,11 @@ MAKING = [
 ]
 
 
-class Recorder(ClassifierMixin, BaseEstimator):
-    """Keeps what it is fitted to."""
-
-    __metadata_request__fit = {"sensitive_features": True, "sample_weight": True}
-
-    def fit(self, X, y, sensitive_features=None, sample_weight=None):
-        self.X_, self.y_, self.classes_ = X, y, np.unique(y)
-        self.groups_, self.weight_ = sensitive_features, sample_weight
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.classes_[0])
-
-
 def problem(seed, n=80, n_groups=3):
     X, y, group = make_biased_classification(
         n, n_features=4, n_informative=2, n_groups=n_groups, random_state=seed
     )
     return X, np.array(["no", "yes"])[y], np.array(["a", "b", "c"])[group]
-
-
-@pytest.mark.parametrize("sampler", TAKING, ids=str)
-@settings(max_examples=5)
-@given(seed=st.integers(0, 10_000))
-def test_rows_labels_groups_and_weights_stay_together(sampler, seed):
-    X, y, group = problem(seed)
-    weight = np.random.default_rng(seed).uniform(size=80)
-    pipe = Pipeline([("sample", sampler), ("model", Recorder())])
-    pipe.fit(
-        X,
-        y,
-        sample__sensitive_features=group,
-        model__sensitive_features=group,
-        model__sample_weight=weight,
-    )
-    final, origin = pipe[-1], pipe[0].sample_indices_
-    np.testing.assert_array_equal(final.X_, X[origin])
-    np.testing.assert_array_equal(final.groups_, group[origin])
-    np.testing.assert_array_equal(final.weight_, weight[origin])
-    unchanged = np.isin(origin, getattr(pipe[0], "flipped_", []), invert=True)
-    np.testing.assert_array_equal(final.y_[unchanged], y[origin][unchanged])
-
-
-@pytest.mark.parametrize("sampler", MAKING, ids=str)
-@settings(max_examples=5)
-@given(seed=st.integers(0, 10_000))
-def test_made_rows_have_the_label_and_group_of_their_stratum(sampler, seed):
-    X, y, group = problem(seed)
-    # The group and label can be read off far apart columns.
-    X = np.column_stack([X, 1e3 * (group == "a"), 1e3 * (group == "b")])
-    X = np.column_stack([X, 1e3 * (y == "yes")])
-    pipe = Pipeline([("sample", sampler), ("model", Recorder())])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        pipe.fit(
-            X, y, sample__sensitive_features=group, model__sensitive_features=group
-        )
-    final, origin = pipe[-1], pipe[0].sample_indices_
-    taken = origin >= 0
-    np.testing.assert_array_equal(final.X_[taken], X[origin[taken]])
-    np.testing.assert_array_equal(final.groups_[taken], group[origin[taken]])
-    assert (~taken).any()
-    read_label = np.where(final.X_[:, -1] > 500, "yes", "no")
-    np.testing.assert_array_equal(final.y_, read_label)
-    if not isinstance(sampler, GroupMixup):  # its rows lie between groups
-        read_group = np.where(final.X_[:, 4] > 500, "a", "c")
-        read_group = np.where(final.X_[:, 5] > 500, "b", read_group)
-        np.testing.assert_array_equal(final.groups_, read_group)
-    weighted = {"sample__sensitive_features": group, "model__sample_weight": X[:, 0]}
-    with pytest.raises(ValueError, match="sample_weight"):
-        pipe.fit(X, y, **weighted)
 
 
 @pytest.mark.parametrize("sampler", TAKING + MAKING, ids=str)
