@@ -1,6 +1,7 @@
 """Classifiers, regressors and representations that are trained to be fair."""
 
 from fairsk.inprocessing._adversarial_representation import AdversarialRepresentation
+from fairsk.inprocessing._base import CollapseWarning
 from fairsk.inprocessing._fair_gradient_boosting_classifier import (
     FairGradientBoostingClassifier,
 )
@@ -14,9 +15,12 @@ from fairsk.inprocessing._fair_net_regressor import FairNetRegressor
 from fairsk.inprocessing._group_dro_classifier import GroupDROClassifier
 from fairsk.inprocessing._lagrangian_net_classifier import LagrangianNetClassifier
 from fairsk.inprocessing._minimax_classifier import MinimaxClassifier
+from fairsk.inprocessing._options import CounterfactualPairing, LipschitzPairing
 
 __all__ = [
     "AdversarialRepresentation",
+    "CollapseWarning",
+    "CounterfactualPairing",
     "FairGradientBoostingClassifier",
     "FairLogisticRegression",
     "FairMLPClassifier",
@@ -27,5 +31,6 @@ __all__ = [
     "FairNetRegressor",
     "GroupDROClassifier",
     "LagrangianNetClassifier",
+    "LipschitzPairing",
     "MinimaxClassifier",
 ]

@@ -39,9 +39,11 @@ from fairsk.inprocessing._net import (
     FairNet,
     Monitor,
     PenalizedLoss,
+    Warmup,
     class_probabilities,
     predicted_values,
 )
+from fairsk.inprocessing._options import balanced_class_weight
 from fairsk.penalties import PENALTIES, Penalty, get_penalty
 from fairsk.penalties._base import unmet_requirement
 from fairsk.utils._sklearn import (
@@ -62,6 +64,16 @@ _OPTIMIZERS = {
 # Share of batches that may lack a rate before the user hears of it.
 _MAX_UNDEFINED = 0.5
 
+# Scores that spread less say nothing of anyone, unless too few steps were made to learn
+# anything. A class with this share of the samples may be all that is predicted.
+_LEAST_SPREAD = 0.01
+_LEAST_STEPS = 50
+_MAX_MAJORITY = 0.9
+
+
+class CollapseWarning(UserWarning):
+    """A network met its penalty by telling nobody apart."""
+
 
 class BaseFairNet(GroupAwareMixin, BaseEstimator):
     """Base class of estimators that train a torch module with a penalty.
@@ -71,6 +83,8 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
     """
 
     _net_class = FairNet
+    # For subclasses without these parameters.
+    fairness_warmup = 0
 
     _parameter_constraints: dict = {
         # Views, not sets: what a user registers later is an option too.
@@ -82,6 +96,7 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
         ],
         "disparity": [StrOptions(DISPARITIES.keys()), Disparity],
         "fairness_weight": [Interval(Real, 0, None, closed="left")],
+        "fairness_warmup": [Interval(Integral, 0, None, closed="left")],
         "group_by": [str, Integral, list, tuple, callable, None],
         "optimizer": [StrOptions(set(_OPTIMIZERS)), callable],
         "batch_size": [
@@ -308,8 +323,11 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
             tol=self.tol,
             patience=self.n_iter_no_change,
             restore=self.early_stopping,
+            warmup=self.fairness_warmup,
         )
         callbacks = [("monitor", monitor)]
+        if self.fairness_warmup:
+            callbacks.append(("fairness_warmup", Warmup(self.fairness_warmup)))
         if self.learning_rate == "cosine":
             callbacks.append(("learning_rate", CosineDecay(self.max_iter)))
         return callbacks + list(self.callbacks or [])
@@ -327,8 +345,16 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
             datasets = self._split(dataset, seed)
         n_before = len(net.history)
         net.max_epochs = epochs
+        net.loss_terms = self._loss_terms(datasets[0])
+        net.criterion_.class_weight = self._learn_class_weight(dataset)
         net.partial_fit(datasets)
         self._report(net, n_before, batch_size)
+        if epochs > 1:
+            self._warn_collapse(dataset, stacklevel=5)
+
+    def _loss_terms(self, dataset):
+        """What is added to the loss of a training batch beside the penalty."""
+        return []
 
     def _batch_size(self, n_samples):
         return choose_batch_size(self.batch_size, n_samples)
@@ -376,6 +402,28 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
                 stacklevel=5,
             )
 
+    def _warn_collapse(self, dataset, stacklevel, owner=None):
+        """Warn of a penalty that is met by predictions which tell nobody apart."""
+        penalised = self.fairness_weight and len(self.group_labels_) != 1
+        n_steps = sum(row.get("train_batch_count", 0) for row in self.net_.history)
+        if not penalised or n_steps < _LEAST_STEPS:
+            return
+        rows = slice(PREDICT_ROWS)
+        self.net_._set_training(False)
+        with torch.inference_mode():
+            outputs = self._link(self.net_.module_(dataset.X[rows]))
+        reason = self._collapse(outputs, dataset.y[rows])
+        if reason:
+            warnings.warn(
+                f"{owner or type(self).__name__} {reason}: the penalty is met by "
+                "telling nobody apart. Lower fairness_weight (now "
+                f"{self.fairness_weight:g}), raise it over some epochs by "
+                "fairness_warmup, or choose it by a score that a constant cannot win, "
+                f"such as {self._fair_score}.",
+                CollapseWarning,
+                stacklevel=stacklevel + 1,
+            )
+
     def _report_divergence(self, epoch, is_first):
         advice = (
             "Lower learning_rate_init, scale the features, or lower fairness_weight."
@@ -401,7 +449,14 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
 class BaseFairNetClassifier(ClassifierMixin, BaseFairNet):
     """Base class of classifiers that train a torch module with a penalty."""
 
+    _parameter_constraints: dict = {
+        **BaseFairNet._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+    }
+
     _link = staticmethod(class_probabilities)
+    _fair_score = "balanced accuracy (class_weight='balanced' trains for it)"
+    class_weight = None
 
     def predict(self, X):
         """Most probable class of samples.
@@ -475,6 +530,33 @@ class BaseFairNetClassifier(ClassifierMixin, BaseFairNet):
     def _encode_target(self, y):
         return np.searchsorted(self.classes_, y)
 
+    def _learn_class_weight(self, dataset):
+        """Factor of the loss of each class, a tensor; None where there is none."""
+        if self.class_weight is None:
+            return None
+        if isinstance(self.class_weight, str):
+            return balanced_class_weight(dataset, self._n_classes)
+        known = self.classes_.tolist()
+        unknown = [label for label in self.class_weight if label not in known]
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__} needs the keys of class_weight to be classes: "
+                f"{known}. Got {unknown}."
+            )
+        weights = [float(self.class_weight.get(label, 1.0)) for label in known]
+        return dataset.X.new_tensor(weights)
+
+    def _collapse(self, outputs, y):
+        """What is wrong with the predicted probabilities, if they say nothing."""
+        shares = torch.bincount(y) / len(y)
+        if outputs.std(dim=0).max() < _LEAST_SPREAD:
+            return "gives everyone the same scores"
+        predicted = outputs.argmax(dim=1)
+        if (predicted == predicted[0]).all() and shares.max() < _MAX_MAJORITY:
+            label = self.classes_.tolist()[predicted[0]]
+            return f"predicts the class {label!r} for everyone"
+        return None
+
 
 class BaseFairNetRegressor(RegressorMixin, BaseFairNet):
     """Base class of regressors that train a torch module with a penalty.
@@ -484,6 +566,7 @@ class BaseFairNetRegressor(RegressorMixin, BaseFairNet):
     """
 
     _link = staticmethod(predicted_values)
+    _fair_score = "the largest error of a group"
     _n_classes = None
     _n_outputs = 1
 
@@ -529,6 +612,14 @@ class BaseFairNetRegressor(RegressorMixin, BaseFairNet):
         y = (y - self.target_mean_) / self.target_scale_
         return y.astype(self._numpy_dtype)
 
+    def _learn_class_weight(self, dataset):
+        return None
+
+    def _collapse(self, outputs, y):
+        if y.std() > _LEAST_SPREAD > outputs.std():
+            return "predicts the same for everyone"
+        return None
+
 
 class PartialFitMixin:
     """Training epoch by epoch, for classifiers whose classes are known beforehand."""
@@ -561,6 +652,12 @@ class PartialFitMixin:
             Fitted estimator.
         """
         reset = not hasattr(self, "net_")
+        if isinstance(self.class_weight, str):
+            raise ValueError(
+                f"{type(self).__name__} needs all samples to balance the classes. Got "
+                f"class_weight={self.class_weight!r} in partial_fit. Pass the weights "
+                "as a dict, or use fit."
+            )
         X_raw, X, y, sample_weight = self._check_fit_data(X, y, sample_weight, reset)
         if reset:
             self.classes_ = np.unique(y if classes is None else classes)

@@ -1,10 +1,13 @@
 """Multilayer perceptron with a fairness penalty."""
 
 from fairsk.inprocessing._base import BaseFairNetClassifier, PartialFitMixin
+from fairsk.inprocessing._options import LossOptionsMixin
 from fairsk.inprocessing._perceptron import PerceptronMixin
 
 
-class FairMLPClassifier(PartialFitMixin, PerceptronMixin, BaseFairNetClassifier):
+class FairMLPClassifier(
+    PartialFitMixin, PerceptronMixin, LossOptionsMixin, BaseFairNetClassifier
+):
     r"""Multilayer perceptron trained on its loss plus a fairness penalty.
 
     The network minimises, over batches,
@@ -34,6 +37,24 @@ class FairMLPClassifier(PartialFitMixin, PerceptronMixin, BaseFairNetClassifier)
         a key of :data:`fairsk.definitions.DISPARITIES` or an instance.
     fairness_weight : float, default=1.0
         Weight :math:`\lambda` of the penalty. 0 trains without.
+    fairness_warmup : int, default=0
+        Epochs in which the weight of the penalty grows from 0 to `fairness_weight`, so
+        that the network learns something before it is asked to be fair.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the loss of each class, by its label; "balanced" weighs all classes
+        alike. The penalty does not change with it.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    mixup_alpha : float, default=0.0
+        Adds `fairness_weight` times the mean slope of the score along straight paths
+        between samples of two groups (of one class, where the penalty compares within
+        classes), at places from Beta(alpha, alpha): fair mixup. 0 adds nothing.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -134,6 +155,7 @@ class FairMLPClassifier(PartialFitMixin, PerceptronMixin, BaseFairNetClassifier)
 
     _parameter_constraints: dict = {
         **BaseFairNetClassifier._parameter_constraints,
+        **LossOptionsMixin._parameter_constraints,
         **PerceptronMixin._parameter_constraints,
     }
 
@@ -145,6 +167,12 @@ class FairMLPClassifier(PartialFitMixin, PerceptronMixin, BaseFairNetClassifier)
         fairness="demographic_parity",
         disparity="difference",
         fairness_weight=1.0,
+        fairness_warmup=0,
+        class_weight=None,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        mixup_alpha=0.0,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -169,6 +197,12 @@ class FairMLPClassifier(PartialFitMixin, PerceptronMixin, BaseFairNetClassifier)
         self.fairness = fairness
         self.disparity = disparity
         self.fairness_weight = fairness_weight
+        self.fairness_warmup = fairness_warmup
+        self.class_weight = class_weight
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.mixup_alpha = mixup_alpha
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha

@@ -3,6 +3,7 @@
 import torch
 
 from fairsk.inprocessing._base import BaseFairNetRegressor, PartialFitRegressorMixin
+from fairsk.inprocessing._options import LossOptionsMixin
 from fairsk.inprocessing._perceptron import PerceptronMixin
 from fairsk.utils._sklearn import StrOptions
 
@@ -12,7 +13,9 @@ _CRITERIA = {
 }
 
 
-class FairMLPRegressor(PartialFitRegressorMixin, PerceptronMixin, BaseFairNetRegressor):
+class FairMLPRegressor(
+    PartialFitRegressorMixin, PerceptronMixin, LossOptionsMixin, BaseFairNetRegressor
+):
     r"""Multilayer perceptron for regression, trained with a fairness penalty.
 
     The network minimises, over batches,
@@ -43,6 +46,21 @@ class FairMLPRegressor(PartialFitRegressorMixin, PerceptronMixin, BaseFairNetReg
         :data:`fairsk.definitions.DISPARITIES` or an instance.
     fairness_weight : float, default=1.0
         Weight :math:`\lambda` of the penalty. 0 trains without.
+    fairness_warmup : int, default=0
+        Epochs in which the weight of the penalty grows from 0 to `fairness_weight`, so
+        that the network learns something before it is asked to be fair.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    mixup_alpha : float, default=0.0
+        Adds `fairness_weight` times the mean slope of the score along straight paths
+        between samples of two groups (of one class, where the penalty compares within
+        classes), at places from Beta(alpha, alpha): fair mixup. 0 adds nothing.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -153,6 +171,7 @@ class FairMLPRegressor(PartialFitRegressorMixin, PerceptronMixin, BaseFairNetReg
 
     _parameter_constraints: dict = {
         **BaseFairNetRegressor._parameter_constraints,
+        **LossOptionsMixin._parameter_constraints,
         **PerceptronMixin._parameter_constraints,
         "loss": [StrOptions(set(_CRITERIA))],
     }
@@ -166,6 +185,11 @@ class FairMLPRegressor(PartialFitRegressorMixin, PerceptronMixin, BaseFairNetReg
         fairness="mean_prediction",
         disparity="difference",
         fairness_weight=1.0,
+        fairness_warmup=0,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        mixup_alpha=0.0,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -191,6 +215,11 @@ class FairMLPRegressor(PartialFitRegressorMixin, PerceptronMixin, BaseFairNetReg
         self.fairness = fairness
         self.disparity = disparity
         self.fairness_weight = fairness_weight
+        self.fairness_warmup = fairness_warmup
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.mixup_alpha = mixup_alpha
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha

@@ -47,6 +47,12 @@ class FairNetClassifierCV(PrefixedParamsMixin, FairPathCV):
     disparity : str or Disparity, default="difference"
         How the rates of the groups become one number, where `fairness` is a definition:
         a key of :data:`fairsk.definitions.DISPARITIES` or an instance.
+    fairness_warmup : int, default=0
+        Epochs in which the weight of the penalty grows from 0 to its value, so
+        that the network learns something before it is asked to be fair.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the loss of each class, by its label; "balanced" weighs all classes
+        alike. The penalty does not change with it.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -170,6 +176,8 @@ class FairNetClassifierCV(PrefixedParamsMixin, FairPathCV):
         refit_path=True,
         fairness="demographic_parity",
         disparity="difference",
+        fairness_warmup=0,
+        class_weight=None,
         group_by=None,
         criterion=torch.nn.CrossEntropyLoss,
         optimizer="adam",
@@ -196,6 +204,8 @@ class FairNetClassifierCV(PrefixedParamsMixin, FairPathCV):
         self.refit_path = refit_path
         self.fairness = fairness
         self.disparity = disparity
+        self.fairness_warmup = fairness_warmup
+        self.class_weight = class_weight
         self.group_by = group_by
         self.criterion = criterion
         self.optimizer = optimizer

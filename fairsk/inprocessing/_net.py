@@ -49,6 +49,10 @@ class PenalizedLoss(torch.nn.Module):
         **kwargs,
     ):
         super().__init__()
+        #: Factor of the loss of the samples of each class, (n_classes,) or None.
+        self.class_weight = None
+        #: Share of the fairness weight that a warm-up has reached.
+        self.ramp = 1.0
         self.penalty = penalty
         self.n_classes = n_classes
         self.n_groups = n_groups
@@ -58,29 +62,50 @@ class PenalizedLoss(torch.nn.Module):
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Loss of a batch; the penalty alone stays in `last_penalty`."""
-        outputs, y_score = self._scores(y_pred, len(y_true))
-        losses = self.per_sample(outputs, y_true)
-        loss = (losses if sample_weight is None else losses * sample_weight).mean()
+        loss = self.mean_loss(y_pred, y_true, sample_weight)
         self.last_penalty = None
         if self.fairness_weight and self.n_groups != 1:
             penalty = self.penalty(
-                y_score(),
+                self.scores(y_pred, len(y_true)),
                 y_true,
                 groups,
                 sample_weight,
                 n_groups=self.n_groups,
             )
             self.last_penalty = penalty.detach()
-            loss = loss + self.fairness_weight * penalty
+            loss = loss + self.current_weight * penalty
         return loss
 
-    def _scores(self, y_pred, n_samples):
-        """What the loss takes, and a function for the scores that the penalty takes."""
+    @property
+    def current_weight(self):
+        """Weight of the penalty in the current epoch."""
+        return self.ramp * self.fairness_weight
+
+    def mean_loss(self, y_pred, y_true, sample_weight=None):
+        """Mean loss of the samples, without the penalty."""
+        losses = self.per_sample(self._outputs(y_pred, len(y_true)), y_true)
+        if self.class_weight is not None:
+            losses = losses * self.class_weight[y_true]
+        return (losses if sample_weight is None else losses * sample_weight).mean()
+
+    def scores(self, y_pred, n_samples):
+        """Class probabilities, or predictions as a column."""
+        outputs = self._outputs(y_pred, n_samples)
+        return outputs[:, None] if self.n_classes is None else outputs.softmax(dim=1)
+
+    def margins(self, y_pred, n_samples):
+        """Logit of class 1, or of each class against their mean, or predictions."""
+        outputs = self._outputs(y_pred, n_samples)
         if self.n_classes is None:
-            values = target_values(y_pred, n_samples)
-            return values, lambda: values[:, None]
-        logits = class_logits(y_pred, n_samples, self.n_classes)
-        return logits, lambda: logits.softmax(dim=1)
+            return outputs[:, None]
+        if self.n_classes == 2:
+            return outputs[:, 1:] - outputs[:, :1]
+        return outputs - outputs.mean(dim=1, keepdim=True)
+
+    def _outputs(self, y_pred, n_samples):
+        if self.n_classes is None:
+            return target_values(y_pred, n_samples)
+        return class_logits(y_pred, n_samples, self.n_classes)
 
 
 def class_logits(y_pred, n_samples, n_classes):
@@ -198,6 +223,8 @@ class FairNet(NeuralNet):
         Loss of ``(y_pred, y_true, groups, sample_weight)``.
     module_dtype : torch.dtype, default=torch.float32
         Floating dtype of the network.
+    loss_terms : list of LossTerm, default=()
+        What is added to the loss of a training batch.
     **kwargs : dict
         Parameters of :class:`skorch.NeuralNet`.
     """
@@ -208,6 +235,7 @@ class FairNet(NeuralNet):
         criterion=PenalizedLoss,
         *,
         module_dtype=torch.float32,
+        loss_terms=(),
         iterator_train=StratifiedBatches,
         iterator_valid=Batches,
         dataset=GroupedDataset,
@@ -216,6 +244,7 @@ class FairNet(NeuralNet):
         **kwargs,
     ):
         self.module_dtype = module_dtype
+        self.loss_terms = loss_terms
         super().__init__(
             module,
             criterion,
@@ -318,8 +347,11 @@ class FairNet(NeuralNet):
         return self.module_(x["X"], **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Loss of a batch, penalty included."""
-        return self.criterion_(y_pred, y_true, X["groups"], X["sample_weight"])
+        """Loss of a batch, with the penalty and, in training, the loss terms."""
+        loss = self.criterion_(y_pred, y_true, X["groups"], X["sample_weight"])
+        for term in self.loss_terms if training else ():
+            loss = loss + term(self.module_, self.criterion_, X, y_true, y_pred)
+        return loss
 
     def predict(self, X):
         """Index of the most probable class, or value, for callbacks of skorch."""
@@ -341,13 +373,18 @@ class Monitor(Callback):
     restore : bool, default=False
         Whether training ends with the best state rather than the last one. A loss that
         is not finite always does.
+    warmup : int, default=0
+        First epochs, whose objective is another one and not compared.
     """
 
-    def __init__(self, key="train_loss", tol=1e-4, patience=10, restore=False):
+    def __init__(
+        self, key="train_loss", tol=1e-4, patience=10, restore=False, warmup=0
+    ):
         self.key = key
         self.tol = tol
         self.patience = patience
         self.restore = restore
+        self.warmup = warmup
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Forget former fits; what a fit goes on from is the first state to keep."""
@@ -363,6 +400,9 @@ class Monitor(Callback):
             self.diverged_epoch_ = row["epoch"]
             net.stop_training_ = True
             return
+        if row["epoch"] <= self.warmup:
+            self.best_state_ = _copy_state(net.module_)
+            return
         loss = row[self.key]
         if loss < self.best_loss_ or self.best_state_ is None:
             self.best_loss_ = loss
@@ -377,6 +417,41 @@ class Monitor(Callback):
         if self.best_state_ is not None and (self.restore or broken):
             net.module_.load_state_dict(self.best_state_)
         self.best_state_ = None
+
+
+class Warmup(Callback):
+    """Raises the weight of the penalty in equal steps, from 0 to its value.
+
+    Parameters
+    ----------
+    n_epochs : int
+        Number of epochs that it takes, counted from the cold start.
+    """
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Set the share of the weight."""
+        net.criterion_.ramp = warmup_share(len(net.history), self.n_epochs)
+
+
+def warmup_share(epoch, n_epochs):
+    """Share of the fairness weight in an epoch.
+
+    Parameters
+    ----------
+    epoch : int
+        Number of the epoch, from 1.
+    n_epochs : int
+        Epochs of the warm-up; the first one after it has the whole weight.
+
+    Returns
+    -------
+    share : float
+        In [0, 1].
+    """
+    return 1.0 if epoch > n_epochs else (epoch - 1) / n_epochs
 
 
 class CosineDecay(Callback):

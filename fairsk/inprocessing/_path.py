@@ -4,6 +4,7 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+import torch
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -116,6 +117,8 @@ class FairPathCV(BaseFairNetClassifier):
             last = self._train_path(datasets[-1:], chosen, seed, device)
             self.best_estimator_ = last[0][0]
         self.net_ = self.best_estimator_.net_
+        owner = type(self).__name__
+        self.best_estimator_._warn_collapse(datasets[-1], stacklevel=3, owner=owner)
         return self
 
     def predict_path(self, X):
@@ -278,6 +281,7 @@ class FairPathCV(BaseFairNetClassifier):
 
     def _prepare(self, net, template, dataset, seed):
         batch_size = template._batch_size(len(dataset))
+        class_weight = template._learn_class_weight(dataset)
         net.set_params(batch_size=batch_size)
         net.iterator_train__seed = seed
         valid = None
@@ -294,7 +298,7 @@ class FairPathCV(BaseFairNetClassifier):
                 UndefinedRateWarning,
                 stacklevel=5,
             )
-        return Fold(batches, len(dataset), valid)
+        return Fold(batches, len(dataset), valid, class_weight)
 
     def _train_stack(self, net, folds, weights):
         """Trained members, a list of them for each fold."""
@@ -306,6 +310,9 @@ class FairPathCV(BaseFairNetClassifier):
             len(self.classes_),
             len(self.group_labels_),
             None if is_cross_entropy(criterion.per_sample) else criterion.per_sample,
+            None
+            if self.class_weight is None
+            else torch.stack([fold.class_weight for fold in folds]),
         )
         _, params = net.get_params_for_optimizer("optimizer", ())
         optimizer = net.optimizer(stack.parameters, **params)
@@ -314,6 +321,7 @@ class FairPathCV(BaseFairNetClassifier):
             tol=self.tol,
             patience=self.n_iter_no_change,
             restore=self.early_stopping,
+            warmup=self.fairness_warmup,
         )
         members = train(
             stack,
@@ -323,6 +331,7 @@ class FairPathCV(BaseFairNetClassifier):
             watch,
             max_iter=self.max_iter,
             cosine=self.learning_rate == "cosine",
+            warmup=self.fairness_warmup,
             log=_print_epoch if self.verbose else None,
         )
         n = len(weights)

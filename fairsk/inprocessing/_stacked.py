@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from fairsk.inprocessing._net import class_logits
+from fairsk.inprocessing._net import class_logits, warmup_share
 from fairsk.penalties import Penalty
 
 
@@ -34,11 +34,14 @@ class Fold:
         Number of samples of an epoch.
     valid : GroupedDataset, default=None
         Samples whose loss decides when to stop; None takes the training loss.
+    class_weight : float tensor of shape (n_classes,), default=None
+        Factor of the loss of the samples of each class.
     """
 
     batches: object
     n_samples: int
     valid: object = None
+    class_weight: object = None
 
 
 @dataclass
@@ -227,17 +230,30 @@ class StackedLoss:
     per_sample : torch.nn.Module, default=None
         Loss of logits (rows, C) and classes (rows,) without reduction. None takes the
         cross entropy.
+    class_weight : float tensor of shape (F, n_classes), default=None
+        Factor of the loss of the samples of each class, in each fold.
     """
 
-    def __init__(self, penalty, weights, n_classes, n_groups, per_sample=None):
+    def __init__(
+        self,
+        penalty,
+        weights,
+        n_classes,
+        n_groups,
+        per_sample=None,
+        class_weight=None,
+    ):
         self.penalty = penalty
         self.weights = weights
         self.n_classes = n_classes
         self.n_groups = n_groups
         self.per_sample = per_sample
+        self.class_weight = class_weight
+        #: Share of the weights that a warm-up has reached.
+        self.ramp = 1.0
         self.is_penalized = n_groups > 1 and bool((weights > 0).any())
 
-    def __call__(self, logits, y, groups, sample_weight, n_rows):
+    def __call__(self, logits, y, groups, sample_weight, n_rows, folds=slice(None)):
         """Objective and penalty of each member.
 
         Parameters
@@ -250,6 +266,8 @@ class StackedLoss:
             Weights.
         n_rows : int tensor of shape (F, 1) or int
             Number of rows of the batch of each fold.
+        folds : slice, default=slice(None)
+            The folds that these are.
 
         Returns
         -------
@@ -259,13 +277,15 @@ class StackedLoss:
         y, groups = y[:, None], groups[:, None]
         weight = None if sample_weight is None else sample_weight[:, None]
         losses, probabilities = self._losses(logits, y)
+        if self.class_weight is not None:
+            losses = losses * self.class_weight[folds].gather(1, y[:, 0])[:, None]
         if weight is not None:
             losses = losses * weight
         objective = losses.sum(-1) / n_rows
         if not self.is_penalized:
             return objective, None
         penalty = self.penalty(probabilities, y, groups, weight, n_groups=self.n_groups)
-        return objective + self.weights * penalty, penalty.detach()
+        return objective + self.ramp * self.weights * penalty, penalty.detach()
 
     def _losses(self, logits, y):
         if logits.shape[-1] == 1 and self.n_classes == 2 and self.per_sample is None:
@@ -298,11 +318,13 @@ class Watch:
         Epochs without improvement before a member stops.
     restore : bool
         Whether a member ends with its best state rather than the last one.
+    warmup : int, default=0
+        First epochs, whose objective is another one and not compared.
     """
 
-    def __init__(self, stack, *, tol, patience, restore):
+    def __init__(self, stack, *, tol, patience, restore, warmup=0):
         self.stack, self.tol, self.patience = stack, tol, patience
-        self.restore = restore
+        self.restore, self.warmup = restore, warmup
         n_members = stack.n_folds * stack.n_weights
         self._best = np.full(n_members, np.inf)
         self._mark = np.full(n_members, np.inf)
@@ -332,12 +354,15 @@ class Watch:
         active = np.zeros(len(rows), dtype=bool)
         active[self.active] = True
         finite = self._finite() & np.array([np.isfinite(r["train_loss"]) for r in rows])
+        compared = epoch > self.warmup
+        watched = watched if compared else np.full(len(rows), np.inf)
         better = active & finite & ((watched < self._best) | ~self._has_best)
+        better |= active & finite & (not compared)
         self._best[better] = watched[better]
         self._has_best |= better
         self._keep(better)
         improved = watched < self._mark - self.tol
-        self._stale = np.where(improved, 0, self._stale + 1)
+        self._stale = np.where(improved | (not compared), 0, self._stale + 1)
         self._mark = np.fmin(self._mark, watched)
         for k in np.flatnonzero(active):
             self.rows[k].append(rows[k])
@@ -374,7 +399,9 @@ class Watch:
                 kept[index] = current.detach()[index]
 
 
-def train(stack, folds, loss, optimizer, watch, *, max_iter, cosine, log=None):
+def train(
+    stack, folds, loss, optimizer, watch, *, max_iter, cosine, warmup=0, log=None
+):
     """Train all members.
 
     Parameters
@@ -393,6 +420,8 @@ def train(stack, folds, loss, optimizer, watch, *, max_iter, cosine, log=None):
         Number of epochs.
     cosine : bool
         Whether the learning rate falls to 0 along half a cosine.
+    warmup : int, default=0
+        Epochs in which the weights grow to their values.
     log : callable, default=None
         Told the number of the epoch, the members that train and their mean loss.
 
@@ -408,6 +437,7 @@ def train(stack, folds, loss, optimizer, watch, *, max_iter, cosine, log=None):
         if cosine:
             factor = (1 + math.cos(math.pi * epoch / max_iter)) / 2
             optimizer.param_groups[0]["lr"] = rate * factor
+        loss.ramp = warmup_share(epoch + 1, warmup)
         rows = _epoch(stack, folds, loss, optimizer)
         if folds[0].valid is not None:
             for row, value in zip(rows, _validate(stack, folds, loss)):
@@ -453,9 +483,10 @@ def _validate(stack, folds, loss):
     with torch.no_grad():
         for f, fold in enumerate(folds):
             X, y, groups, weight = _tensors(fold.valid[:])
-            logits = stack.forward(X[None], slice(f, f + 1))
+            one = slice(f, f + 1)
+            logits = stack.forward(X[None], one)
             weight = None if weight is None else weight[None]
-            objective, _ = loss(logits, y[None], groups[None], weight, len(X))
+            objective, _ = loss(logits, y[None], groups[None], weight, len(X), one)
             values.append(objective[0])
     return torch.cat(values).tolist()
 

@@ -40,6 +40,11 @@ class Penalty(torch.nn.Module):
             )
         self.given = given
 
+    @property
+    def conditions_on_label(self):
+        """Whether it compares samples of one class."""
+        return self.given is not None
+
     def forward(self, y_score, y_true, groups, sample_weight=None, *, n_groups=None):
         """Penalty of a batch.
 

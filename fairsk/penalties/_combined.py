@@ -57,6 +57,11 @@ class PenaltySum(Penalty):
         """Whether every penalty can do without classes."""
         return all(p.takes_regression for p in self.penalties)
 
+    @property
+    def conditions_on_label(self):
+        """Whether every penalty compares samples of one class."""
+        return all(p.conditions_on_label for p in self.penalties)
+
     def forward(self, y_score, y_true, groups, sample_weight=None, *, n_groups=None):
         """Penalty of a batch; parameters as in :meth:`Penalty.forward`."""
         return sum(
@@ -105,6 +110,11 @@ class _WrappedPenalty(Penalty):
     def takes_regression(self):
         """Whether the wrapped penalty can do without classes."""
         return self.penalty.takes_regression
+
+    @property
+    def conditions_on_label(self):
+        """Whether the wrapped penalty compares samples of one class."""
+        return self.penalty.conditions_on_label
 
     def undefined(self, strata):
         """What the wrapped penalty cannot compare; see :meth:`Penalty.undefined`."""

@@ -104,6 +104,11 @@ class DefinitionPenalty(Penalty):
         self._n_averaged = 0
         self.register_buffer("_average_counts", None, persistent=False)
 
+    @property
+    def conditions_on_label(self):
+        """Whether the definition compares samples of one class."""
+        return self.fairness.conditions_on_label
+
     def forward(self, y_score, y_true, groups, sample_weight=None, *, n_groups=None):
         """Penalty of a batch.
 

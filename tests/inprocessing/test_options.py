@@ -1,0 +1,405 @@
+"""Options of all networks: attacks, mixup, individual fairness, class weights."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.utils.class_weight import compute_class_weight
+
+from fairsk.datasets import make_biased_classification
+from fairsk.inprocessing import (
+    CollapseWarning,
+    CounterfactualPairing,
+    FairMLPClassifier,
+    FairMLPClassifierCV,
+    FairMLPRegressor,
+    FairNetClassifier,
+    FairNetRegressor,
+    LipschitzPairing,
+)
+from fairsk.inprocessing._batches import GroupedDataset
+from fairsk.inprocessing._net import PenalizedLoss, warmup_share
+from fairsk.inprocessing._options import (
+    AdversarialExamples,
+    FairMixup,
+    balanced_class_weight,
+)
+from fairsk.penalties import (
+    DefinitionPenalty,
+    EachFeaturePenalty,
+    HSICPenalty,
+    PenaltySum,
+)
+
+FULL = {
+    "batch_size": 10_000,
+    "dtype": "float64",
+    "learning_rate_init": 0.05,
+    "max_iter": 60,
+    "random_state": 0,
+    "device": "cpu",
+}
+BATCHES = {**FULL, "batch_size": 100, "max_iter": 30, "n_iter_no_change": 30}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return make_biased_classification(600, base_rate_gap=0.5, random_state=0)
+
+
+@pytest.fixture
+def batch():
+    """A linear model, and a batch whose features are far inside their range."""
+    rng = np.random.default_rng(0)
+    X = torch.tensor(rng.normal(size=(50, 3)))
+    samples = {
+        "X": X,
+        "groups": torch.tensor(rng.integers(3, size=50)),
+        "sample_weight": torch.tensor(rng.uniform(0.5, 2, 50)),
+    }
+    model = torch.nn.Linear(3, 1).double()
+    y = torch.tensor(rng.integers(2, size=50))
+    return model, samples, y
+
+
+def prepared(term, X, margin=10.0, names=None):
+    """The term on data whose range is larger than that of the batch."""
+    corners = torch.cat([X, X.amin(0)[None] - margin, X.amax(0)[None] + margin])
+    return term.prepare(GroupedDataset(corners), names)
+
+
+def of_regression(penalty=None):
+    return PenalizedLoss(penalty, None, 3, 2.0, torch.nn.MSELoss)
+
+
+def of_classes(n_classes=2):
+    return PenalizedLoss(DefinitionPenalty(), n_classes, 3, 2.0)
+
+
+@pytest.mark.parametrize("n_steps", [1, 5])
+def test_attack_on_a_linear_model_goes_along_the_signs(batch, n_steps):
+    model, samples, y = batch
+    term = prepared(AdversarialExamples(0.3, n_steps), samples["X"])
+    attacked = term.attack(model, of_classes(), samples, y)
+    # The loss of class 1 grows against the weights, that of class 0 along them.
+    side = torch.where(y == 1, -1.0, 1.0)[:, None]
+    expected = samples["X"] + 0.3 * side * model.weight.sign()
+    torch.testing.assert_close(attacked, expected.detach())
+
+
+def test_attacked_squared_loss_has_a_closed_form(batch):
+    model, samples, _ = batch
+    X, w = samples["X"], samples["sample_weight"]
+    target = torch.randn(50, dtype=torch.double)
+    term = prepared(AdversarialExamples(0.2), X)
+    y_pred = model(X)
+    value = term(model, of_regression(), samples, target, y_pred)
+    error = (y_pred[:, 0] - target).abs()
+    worst = error + 0.2 * model.weight.abs().sum()
+    torch.testing.assert_close(value, 0.5 * (w * (worst**2 - error**2)).mean())
+
+
+def test_attack_stays_within_the_range_of_the_features(batch):
+    model, samples, y = batch
+    X = samples["X"]
+    term = AdversarialExamples(5.0, 3).prepare(GroupedDataset(X))
+    attacked = term.attack(model, of_classes(), samples, y)
+    assert (attacked >= X.amin(0)).all()
+    assert (attacked <= X.amax(0)).all()
+    assert (attacked != X).any(1).all()
+
+
+def test_mixup_of_a_linear_score_is_the_gap_along_the_weights(batch):
+    model, samples, y = batch
+    X, groups, w = samples.values()
+    torch.manual_seed(0)
+    term = FairMixup(0.5, 3)
+    value = term(model, of_regression(), samples, y, model(X))
+    torch.manual_seed(0)
+    order = torch.randperm(50)
+    gaps = []
+    for g, h in [(0, 1), (0, 2), (1, 2)]:
+        total = mass = 0.0
+        for i, j in enumerate(order.tolist()):
+            if {int(groups[i]), int(groups[j])} == {g, h}:
+                a, b = (i, j) if groups[i] == g else (j, i)
+                total = total + w[i] * w[j] * (X[b] - X[a]) @ model.weight[0]
+                mass = mass + w[i] * w[j]
+        gaps.append(abs(total / mass))
+    torch.testing.assert_close(value, 2.0 * sum(gaps) / 3)
+
+
+def test_mixup_within_classes_joins_none_of_two(batch):
+    model, samples, y = batch
+    # Each group has one class of its own: nothing to join.
+    y = samples["groups"] % 3
+    model = torch.nn.Linear(3, 3).double()
+    term = FairMixup(0.5, 3, 3)
+    value = term(model, of_classes(3), samples, y, model(samples["X"]))
+    assert value.item() == 0
+    anywhere = FairMixup(0.5, 3)(model, of_classes(3), samples, y, None)
+    assert anywhere.item() > 0
+
+
+@pytest.mark.parametrize(
+    ("penalty", "within"),
+    [
+        (DefinitionPenalty("demographic_parity"), False),
+        (DefinitionPenalty("equalized_odds"), True),
+        (HSICPenalty(), False),
+        (HSICPenalty(given="y_true"), True),
+        (EachFeaturePenalty("equal_opportunity"), True),
+        (PenaltySum(["equalized_odds", "hsic"]), False),
+    ],
+)
+def test_penalties_say_whether_they_compare_within_classes(penalty, within):
+    assert penalty.conditions_on_label == within
+
+
+def test_lipschitz_term_is_the_mean_excess_over_pairs(batch):
+    model, samples, y = batch
+    X, _, w = samples.values()
+    torch.manual_seed(0)
+    term = prepared(LipschitzPairing(0.1, 3.0, ["a", 2]), X, names=["a", "b", "c"])
+    p = model(X)
+    value = term(model, of_classes(), samples, y, p)
+    torch.manual_seed(0)
+    order = torch.randperm(50)
+    score = p.sigmoid()[:, 0]
+    near = torch.linalg.norm((X - X[order])[:, [0, 2]], dim=1)
+    excess = ((score - score[order]).abs() - 0.1 * near).clamp(min=0)
+    torch.testing.assert_close(value, 3.0 * (w * w[order] * excess).mean())
+
+
+def test_counterfactual_of_a_linear_model_is_the_weight_of_the_column(batch):
+    model, samples, y = batch
+    samples["X"][:, 1] = samples["groups"] % 2
+    X, _, w = samples.values()
+    value = CounterfactualPairing({1: {0: 1, 1: 0}}, 2.0)
+    term = prepared(value, X)(model, of_classes(), samples, y, model(X))
+    torch.testing.assert_close(term, 2.0 * model.weight[0, 1].abs() * w.mean())
+    called = CounterfactualPairing(lambda X: X + torch.eye(3)[1], 2.0)
+    again = prepared(called, X)(model, of_classes(), samples, y, model(X))
+    torch.testing.assert_close(again, term)
+
+
+def test_bad_counterfactuals_raise(data):
+    X, y, groups = data
+    for counterfactual, message in [
+        ({0: {77: 1}}, r"values that occur in the column 0.*after any scaling"),
+        ({"sex": {0: 1}}, r"a column of X.*'sex'.*without names"),
+        (lambda X: X[:, :1], r"one row for each sample"),
+    ]:
+        term = CounterfactualPairing(counterfactual)
+        clf = FairMLPClassifier(individual_fairness=term, **FULL)
+        with pytest.raises(ValueError, match=message):
+            clf.fit(X, y, sensitive_features=groups)
+    clf = FairMLPClassifier(individual_fairness=[object()])
+    with pytest.raises(ValueError, match="LipschitzPairing"):
+        clf.fit(X, y, sensitive_features=groups)
+
+
+def make_all(**params):
+    """One of each network, with a linear module where one is needed."""
+    params = {**FULL, "max_iter": 15, **params}
+    return [
+        FairMLPClassifier(8, **params),
+        FairNetClassifier(make_linear, **params),
+        FairMLPRegressor(8, **params),
+        FairNetRegressor(make_linear, **params),
+    ]
+
+
+def make_linear(n_features):
+    return torch.nn.Linear(n_features, 1)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"robustness_epsilon": 0.2},
+        {"robustness_epsilon": 0.2, "robustness_steps": 3},
+        {"mixup_alpha": 1.0},
+        {"individual_fairness": [LipschitzPairing(0.1, 5.0)]},
+        {"individual_fairness": CounterfactualPairing(lambda X: X.flip(1), 1.0)},
+        {"fairness_warmup": 5},
+    ],
+)
+def test_every_network_honours_every_option(data, params):
+    X, y, groups = data
+    for plain, net in zip(make_all(), make_all(**params)):
+        plain.fit(X, y, sensitive_features=groups)
+        clone(net).fit(X, y, sensitive_features=groups)
+        net.fit(X, y, sensitive_features=groups)
+        assert np.isfinite(net.loss_curve_).all()
+        assert net.loss_curve_ != plain.loss_curve_
+
+
+def test_options_work_by_partial_fit(data):
+    X, y, groups = data
+    for net in make_all(
+        robustness_epsilon=0.1, mixup_alpha=0.5, individual_fairness=LipschitzPairing()
+    ):
+        classes = {"classes": [0, 1]} if hasattr(net, "predict_proba") else {}
+        net.partial_fit(X, y, sensitive_features=groups, **classes)
+        net.partial_fit(X, y, sensitive_features=groups)
+        assert net.n_iter_ == 2
+
+
+def test_robust_network_loses_less_under_attack(data):
+    X, y, groups = data
+    X = X / X.std(axis=0)
+    accuracy = {}
+    for epsilon in (0.0, 0.5):
+        clf = FairMLPClassifier(
+            32, fairness_weight=0, robustness_epsilon=epsilon, **FULL
+        ).set_params(max_iter=150, learning_rate="constant", n_iter_no_change=np.inf)
+        net = clf.fit(X, y, sensitive_features=groups).net_
+        samples = {"X": torch.tensor(X), "sample_weight": None}
+        attack = AdversarialExamples(0.5, 5).prepare(GroupedDataset(X))
+        attacked = attack.attack(net.module_, net.criterion_, samples, torch.tensor(y))
+        accuracy[epsilon] = clf.score(attacked.numpy(), y)
+    assert accuracy[0.5] > accuracy[0.0] + 0.05
+
+
+def test_paths_refuse_loss_terms():
+    with pytest.raises(TypeError, match="robustness_epsilon"):
+        FairMLPClassifierCV(robustness_epsilon=0.1)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_balanced_class_weight_is_that_of_scikit_learn(weighted):
+    y = np.repeat([0, 1, 2], [50, 30, 20])
+    weight = np.random.default_rng(0).integers(1, 4, 100) if weighted else None
+    tensor = None if weight is None else torch.tensor(weight, dtype=torch.double)
+    dataset = GroupedDataset(
+        torch.zeros(100, 1).double(), torch.tensor(y), None, tensor
+    )
+    repeated = y if weight is None else np.repeat(y, weight)
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=repeated)
+    np.testing.assert_allclose(balanced_class_weight(dataset, 3), expected)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 0.25, 1: 3.0}])
+def test_class_weight_is_that_of_logistic_regression(class_weight):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 2))
+    y = (X[:, 0] + rng.normal(size=500) > 1.3).astype(int)
+    clf = FairMLPClassifier(
+        [], class_weight=class_weight, fairness_weight=0, alpha=0, **FULL
+    ).set_params(max_iter=600, n_iter_no_change=np.inf)
+    clf.fit(X, y, sensitive_features=y)
+    plain = LogisticRegression(C=np.inf, class_weight=class_weight, tol=1e-8)
+    expected = plain.fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(clf.predict_proba(X), expected, atol=2e-3)
+
+
+def test_balanced_classes_do_better_by_balanced_accuracy():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 3))
+    y = (X[:, 0] + rng.normal(size=800) > 2).astype(int)
+    groups = rng.integers(2, size=800)
+    scores = []
+    for class_weight in (None, "balanced"):
+        clf = FairMLPClassifier(8, class_weight=class_weight, **FULL)
+        clf.fit(X, y, sensitive_features=groups)
+        scores.append(balanced_accuracy_score(y, clf.predict(X)))
+    assert scores[1] > scores[0] + 0.1
+
+
+def test_bad_class_weights_raise(data):
+    X, y, groups = data
+    with pytest.raises(ValueError, match=r"to be classes: \[0, 1\]. Got \['yes'\]"):
+        FairMLPClassifier(class_weight={"yes": 2}).fit(X, y, sensitive_features=groups)
+    clf = FairMLPClassifier(class_weight="balanced")
+    with pytest.raises(ValueError, match=r"partial_fit\. Pass the weights"):
+        clf.partial_fit(X, y, [0, 1], sensitive_features=groups)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_path_with_class_weights_and_warmup_is_that_of_separate_fits(
+    data, early_stopping
+):
+    X, y, groups = data
+    params = {
+        **FULL,
+        "max_iter": 8,
+        "batch_size": 100,
+        "hidden_layer_sizes": 6,
+        "class_weight": "balanced",
+        "fairness_warmup": 3,
+        "early_stopping": early_stopping,
+        "n_iter_no_change": 2,
+    }
+    path = FairMLPClassifierCV([0.5, 2.0], cv=2, **params)
+    path.fit(X, y, sensitive_features=groups)
+    for member, weight in zip(path.estimators_, [0.5, 2.0]):
+        alone = FairMLPClassifier(fairness_weight=weight, **params)
+        alone.fit(X, y, sensitive_features=groups)
+        assert member.n_iter_ == alone.n_iter_
+        np.testing.assert_allclose(
+            member.predict_proba(X), alone.predict_proba(X), atol=1e-9
+        )
+
+
+def test_warmup_raises_the_weight_in_equal_steps():
+    assert [warmup_share(e, 4) for e in range(1, 7)] == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert warmup_share(1, 0) == 1
+
+
+def test_first_epochs_of_a_warmup_train_without_the_penalty(data):
+    X, y, groups = data
+    fits = [
+        FairMLPClassifier(8, **{**FULL, "max_iter": 1, "batch_size": 50}, **params)
+        for params in ({"fairness_warmup": 3}, {"fairness_weight": 0.0})
+    ]
+    warm, plain = (clf.fit(X, y, sensitive_features=groups) for clf in fits)
+    np.testing.assert_array_equal(warm.predict_proba(X), plain.predict_proba(X))
+
+
+def test_warmup_goes_on_over_calls_of_partial_fit(data):
+    X, y, groups = data
+    clf = FairMLPClassifier(8, fairness_warmup=2, **FULL)
+    ramps = []
+    for _ in range(4):
+        clf.partial_fit(X, y, [0, 1], sensitive_features=groups)
+        ramps.append(clf.net_.criterion_.ramp)
+    assert ramps == [0, 0.5, 1, 1]
+
+
+def test_early_stopping_keeps_no_state_of_the_warmup(data):
+    X, y, groups = data
+    clf = FairMLPClassifier(
+        8, fairness_weight=20.0, fairness_warmup=5, early_stopping=True,
+        **{**FULL, "max_iter": 12, "n_iter_no_change": 1},
+    ).fit(X, y, sensitive_features=groups)  # fmt: skip
+    losses = clf.net_.history[:, "valid_loss"]
+    assert clf.n_iter_ > 5
+    assert dict(clf.net_.callbacks_)["monitor"].best_loss_ == min(losses[5:])
+
+
+@pytest.mark.parametrize("fairness", ["hsic", "wasserstein"])
+def test_collapse_at_a_large_weight_warns_with_remedies(data, fairness):
+    X, y, groups = data
+    clf = FairMLPClassifier(8, fairness=fairness, fairness_weight=3000.0, **BATCHES)
+    with pytest.warns(CollapseWarning, match=r"fairness_warmup.*balanced accuracy"):
+        clf.fit(X, y, sensitive_features=groups)
+    score = clf.predict_proba(X)[:, 1]
+    assert score.std() < 0.01 or len(set(clf.predict(X))) == 1
+
+
+def test_collapse_of_a_regressor_warns(data):
+    X, _, groups = data
+    clf = FairMLPRegressor(8, fairness="wasserstein", fairness_weight=1000.0, **BATCHES)
+    with pytest.warns(CollapseWarning, match="predicts the same for everyone"):
+        clf.fit(X, X[:, 0] + groups, sensitive_features=groups)
+
+
+def test_collapse_of_the_chosen_member_of_a_path_warns(data):
+    X, y, groups = data
+    path = FairMLPClassifierCV([300.0], hidden_layer_sizes=8, cv=2, **BATCHES)
+    path.set_params(fairness="wasserstein")
+    with pytest.warns(CollapseWarning, match="FairMLPClassifierCV"):
+        path.fit(X, y, sensitive_features=groups)
