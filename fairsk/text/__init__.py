@@ -8,6 +8,7 @@ from fairsk.text._benchmark_scores import (
     bbq_scores,
     stereoset_scores,
 )
+from fairsk.text._counterfactual_eraser import CounterfactualEraser
 from fairsk.text._counterfactual_generation_audit import (
     CounterfactualGenerationAudit,
     CounterfactualGenerationResult,
@@ -30,6 +31,7 @@ __all__ = [
     "AssociationTestResult",
     "BBQScores",
     "BackTranslationAugmenter",
+    "CounterfactualEraser",
     "CounterfactualGenerationAudit",
     "CounterfactualGenerationResult",
     "CounterfactualSwap",

@@ -15,6 +15,8 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
 from fairsk.base import GroupAwareMixin
+from fairsk.preprocessing import ConceptEraser
+from fairsk.text import TextEncoder
 from fairsk.utils.discovery import all_estimators
 
 
@@ -131,6 +133,9 @@ INSTANCES = {
         {"auditor": DecisionTreeRegressor(max_depth=2, min_samples_leaf=20)},
     ],
     "BackTranslationAugmenter": [{"translate": reverse_words}],
+    "CounterfactualEraser": [
+        {"encoder": TextEncoder(count_vowels), "eraser": ConceptEraser()}
+    ],
     "TextEncoder": [{"model": count_vowels}],
     "ThresholdOptimizer": [
         {},
