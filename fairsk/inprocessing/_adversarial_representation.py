@@ -28,9 +28,9 @@ from fairsk.inprocessing._adversary import (
 from fairsk.inprocessing._base import _OPTIMIZERS
 from fairsk.inprocessing._batches import GroupedDataset, StratifiedBatches
 from fairsk.inprocessing._device import (
-    PREDICT_ROWS,
     can_fuse,
     choose_batch_size,
+    map_chunks,
     resolve_device,
     seeded,
 )
@@ -325,8 +325,7 @@ class AdversarialRepresentation(
         X = validate_data(self, X, reset=False, dtype=np.dtype(self.dtype))
         encoder = self.networks_["encoder"]
         with torch.inference_mode():
-            chunks = torch.tensor(X).split(PREDICT_ROWS)
-            return torch.cat([encoder(chunk) for chunk in chunks]).numpy()
+            return map_chunks(encoder, torch.tensor(X)).numpy()
 
     @property
     def loss_(self):

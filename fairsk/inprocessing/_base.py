@@ -31,6 +31,8 @@ from fairsk.inprocessing._device import (
     PREDICT_ROWS,
     can_fuse,
     choose_batch_size,
+    explain_out_of_memory,
+    map_chunks,
     resolve_device,
     seeded,
 )
@@ -238,13 +240,18 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
         if reset:
             self._random_state = check_random_state(self.random_state)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
-        dataset = self._make_dataset(X, y, attribute, sample_weight, device)
-        if self.fairness_weight:
-            self._warn_undefined(dataset)
-        with seeded(seed, device):
-            if reset:
-                self.net_ = self._make_net(device).initialize()
-            self._train_net(dataset, seed, epochs)
+        remedy = (
+            "Lower batch_size (penalties of all pairs of samples need its square), or "
+            "set device='cpu'."
+        )
+        with explain_out_of_memory(type(self).__name__, device, remedy):
+            dataset = self._make_dataset(X, y, attribute, sample_weight, device)
+            if self.fairness_weight:
+                self._warn_undefined(dataset)
+            with seeded(seed, device):
+                if reset:
+                    self.net_ = self._make_net(device).initialize()
+                self._train_net(dataset, seed, epochs)
         return self
 
     def _make_dataset(self, X, y, attribute, sample_weight, device):
@@ -304,12 +311,14 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
         """What `_link` makes of the outputs of the module, for checked features."""
         net = self.net_
         net._set_training(False)
-        with torch.inference_mode():
-            outputs = [
-                self._link(net.module_(chunk.to(net.device))).cpu()
-                for chunk in self._to_tensor(X).split(PREDICT_ROWS)
-            ]
-        return torch.cat(outputs).numpy()
+
+        def respond(chunk):
+            return self._link(net.module_(chunk.to(net.device))).cpu()
+
+        remedy = "A single row does not fit. Move the estimator to another device."
+        owner = type(self).__name__
+        with torch.inference_mode(), explain_out_of_memory(owner, net.device, remedy):
+            return map_chunks(respond, self._to_tensor(X)).numpy()
 
     def _check_predict_data(self, X):
         check_is_fitted(self, "net_")

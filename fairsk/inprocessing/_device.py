@@ -83,3 +83,73 @@ def can_fuse(optimizer, device):
     except (TypeError, ValueError):
         return False
     return has_option and device.type in ("cpu", "cuda")
+
+
+def is_out_of_memory(error):
+    """Whether an error says that a device, or the host, has no memory left.
+
+    Parameters
+    ----------
+    error : RuntimeError
+        What torch raised.
+
+    Returns
+    -------
+    out_of_memory : bool
+        Of the allocators of CUDA and of the CPU, which have no class in common.
+    """
+    is_cuda = isinstance(error, torch.cuda.OutOfMemoryError)
+    return is_cuda or "can't allocate memory" in str(error)
+
+
+@contextmanager
+def explain_out_of_memory(owner, device, remedy):
+    """Say what to do where memory runs out and nothing smaller is exact.
+
+    Parameters
+    ----------
+    owner : str
+        Who needs the memory.
+    device : torch.device
+        Where.
+    remedy : str
+        What the user can change.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise MemoryError(
+            f"{owner} needs more memory than there is on the device {str(device)!r}. "
+            f"{remedy}"
+        ) from error
+
+
+def map_chunks(function, rows, n_rows=PREDICT_ROWS):
+    """Apply a function of single rows to all of them, a chunk at a time.
+
+    Parameters
+    ----------
+    function : callable
+        Maps a tensor of rows to one of as many rows.
+    rows : tensor of shape (n_samples, ...)
+        The rows.
+    n_rows : int, default=PREDICT_ROWS
+        Rows of a chunk. It is halved whenever memory runs out.
+
+    Returns
+    -------
+    outputs : tensor of shape (n_samples, ...)
+        In the order of the rows.
+    """
+    outputs, start = [], 0
+    while start < len(rows) or not outputs:
+        try:
+            outputs.append(function(rows[start : start + n_rows]))
+            start += n_rows
+        except RuntimeError as error:
+            if n_rows == 1 or not is_out_of_memory(error):
+                raise
+            n_rows //= 2
+    return torch.cat(outputs)

@@ -12,7 +12,12 @@ from sklearn.utils.validation import check_is_fitted
 from fairsk.definitions import DEFINITIONS, FairnessDefinition, UndefinedRateWarning
 from fairsk.groups import read_columns
 from fairsk.inprocessing._base import _MAX_UNDEFINED, BaseFairNetClassifier
-from fairsk.inprocessing._device import resolve_device, seeded
+from fairsk.inprocessing._device import (
+    explain_out_of_memory,
+    is_out_of_memory,
+    resolve_device,
+    seeded,
+)
 from fairsk.inprocessing._stacked import (
     Fold,
     StackedLoss,
@@ -28,6 +33,10 @@ from fairsk.utils._sklearn import Interval, StrOptions, _BaseScorer, _fit_contex
 # Largest weight of the default path: there the disparities of rates have had their way.
 _LARGEST_WEIGHT = 8.0
 _SMALLEST_WEIGHT = 0.02
+
+_MEMORY_REMEDY = (
+    "One network at a time does not fit. Lower batch_size, or set device='cpu'."
+)
 
 _NOT_IN_A_PATH = ("fairness_weight", "callbacks", "warm_start")
 
@@ -80,7 +89,8 @@ class FairPathCV(BaseFairNetClassifier):
         groups = self._check_path_groups(X_raw, sensitive_features)
         weights = self._check_weights()
         scorers = self._check_scorers()
-        device = resolve_device(self.device, type(self).__name__)
+        owner = type(self).__name__
+        device = resolve_device(self.device, owner)
         self._random_state = check_random_state(self.random_state)
         seed = int(self._random_state.randint(np.iinfo(np.int32).max))
         splits = self._split_folds(X, y, groups, sample_weight)
@@ -99,7 +109,8 @@ class FairPathCV(BaseFairNetClassifier):
         if any(weights > 0):
             self._warn_undefined(datasets[-1])
         at_once = datasets if self.refit_path else datasets[:-1]
-        trained = self._train_path(at_once, weights, seed, device)
+        with explain_out_of_memory(owner, device, _MEMORY_REMEDY):
+            trained = self._train_path(at_once, weights, seed, device)
         folds = trained[: len(splits)]
         # A frame as it came, since a network that knows its columns asks for them.
         X = X_raw if hasattr(X_raw, "columns") else X
@@ -117,7 +128,6 @@ class FairPathCV(BaseFairNetClassifier):
             last = self._train_path(datasets[-1:], chosen, seed, device)
             self.best_estimator_ = last[0][0]
         self.net_ = self.best_estimator_.net_
-        owner = type(self).__name__
         self.best_estimator_._warn_collapse(datasets[-1], stacklevel=3, owner=owner)
         return self
 
@@ -249,17 +259,16 @@ class FairPathCV(BaseFairNetClassifier):
         """Fitted estimators, a list of them (one for each weight) for each data set."""
         template = self._member(weights.max())
         net = self._initialized(template, seed, device)
-        prepared = [self._prepare(net, template, d, seed) for d in datasets]
         # One stack has one number of steps, so data sets of other sizes have another.
         by_steps = {}
-        for position, fold in enumerate(prepared):
+        for position, dataset in enumerate(datasets):
+            fold = self._fold(net, template, dataset, seed)
+            self._warn_batches(net, fold.batches)
             by_steps.setdefault(len(fold.batches), []).append(position)
         trained = [None] * len(datasets)
         for positions in by_steps.values():
-            folds = [prepared[position] for position in positions]
-            net = self._initialized(template, seed, device)
-            with seeded(seed, device):
-                members = self._train_stack(net, folds, weights)
+            together = [datasets[position] for position in positions]
+            members = self._train_members(template, together, weights, seed, device)
             for position, fold_members in zip(positions, members):
                 trained[position] = fold_members
         self._report_path(weights, trained)
@@ -271,6 +280,35 @@ class FairPathCV(BaseFairNetClassifier):
             for members in trained
         ]
 
+    def _train_members(self, template, datasets, weights, seed, device):
+        """Trained members of each data set, in halves if memory runs out.
+
+        Members never mix, so fewer of them at a time are trained to the same.
+        """
+        try:
+            net = self._initialized(template, seed, device)
+            folds = [self._fold(net, template, d, seed) for d in datasets]
+            with seeded(seed, device):
+                return self._train_stack(net, folds, weights)
+        except RuntimeError as error:
+            is_smallest = len(weights) == 1 == len(datasets)
+            if is_smallest or not is_out_of_memory(error):
+                raise
+        # Not inside the `except`, where the error still holds on to the tensors.
+        half = len(weights) // 2
+        if half:
+            first, second = (
+                self._train_members(template, datasets, part, seed, device)
+                for part in (weights[:half], weights[half:])
+            )
+            return [a + b for a, b in zip(first, second)]
+        half = len(datasets) // 2
+        return [
+            members
+            for part in (datasets[:half], datasets[half:])
+            for members in self._train_members(template, part, weights, seed, device)
+        ]
+
     def _initialized(self, member, seed, device):
         """The net that a member starts from."""
         with seeded(seed, device):
@@ -279,26 +317,28 @@ class FairPathCV(BaseFairNetClassifier):
             net.criterion_.penalty.bind(self.group_labels_)
         return net
 
-    def _prepare(self, net, template, dataset, seed):
-        batch_size = template._batch_size(len(dataset))
+    def _fold(self, net, template, dataset, seed):
+        """A data set as the members train on it, its batches still to be drawn."""
         class_weight = template._learn_class_weight(dataset)
-        net.set_params(batch_size=batch_size)
+        net.set_params(batch_size=template._batch_size(len(dataset)))
         net.iterator_train__seed = seed
         valid = None
         if self.early_stopping:
             dataset, valid = template._split(dataset, seed)
         batches = net.get_iterator(dataset, training=True)
+        return Fold(batches, len(dataset), valid, class_weight)
+
+    def _warn_batches(self, net, batches):
         n_undefined = net._count_undefined(batches)
         if n_undefined > _MAX_UNDEFINED * len(batches):
             warnings.warn(
                 f"{type(self).__name__} could not compare all groups in {n_undefined} "
                 f"of {len(batches)} batches, because a group (or one of its classes) "
                 "is so rare that they had no sample of it; these batches left it out "
-                f"of the penalty. Raise batch_size (now {batch_size}).",
+                f"of the penalty. Raise batch_size (now {batches.batch_size}).",
                 UndefinedRateWarning,
                 stacklevel=5,
             )
-        return Fold(batches, len(dataset), valid, class_weight)
 
     def _train_stack(self, net, folds, weights):
         """Trained members, a list of them for each fold."""

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from fairsk.inprocessing._device import is_out_of_memory
 from fairsk.inprocessing._net import class_logits, warmup_share
 from fairsk.penalties import Penalty
 
@@ -179,6 +180,8 @@ class StackedModule:
         try:
             output = self._vmapped(parameters, X)
         except RuntimeError as error:
+            if is_out_of_memory(error):
+                raise
             raise ValueError(_cannot_stack(self.module, str(error))) from error
         logits = output[0] if isinstance(output, tuple) else output
         return logits[..., None] if logits.ndim == 3 else logits
