@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedKFold
 from benchmarks.datasets import make_base_model, split
 from benchmarks.methods import join_parts
 
-_memory = joblib.Memory(os.environ.get("FAIRSK_BENCHMARK_CACHE"), verbose=0)
+memory = joblib.Memory(os.environ.get("FAIRSK_BENCHMARK_CACHE"), verbose=0)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Scored:
     group: np.ndarray
 
 
-@_memory.cache
+@memory.cache
 def score_task(task, seed, base, n_folds=5, n_rows=None):
     """Out-of-fold, validation and test scores of a base model.
 

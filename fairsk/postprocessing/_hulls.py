@@ -26,6 +26,13 @@ class Operating:
         """Number of points."""
         return len(self.thresholds)
 
+    def thin(self, max_points):
+        """At most about so many of the points, evenly spaced, ends included."""
+        if len(self) <= max_points:
+            return self
+        kept = np.linspace(0, len(self) - 1, max_points).round().astype(int)
+        return Operating(self.thresholds[kept], self.counts[kept])
+
     def mixed(self, weights):
         """Counts of shape (2, 2) of the mixture of points with these weights."""
         return np.einsum("v,vij->ij", weights, self.counts)
@@ -40,7 +47,8 @@ class SortedGroup:
     scores : ndarray of shape (n_rows,)
         Rising scores.
     positive : ndarray of shape (n_rows,)
-        Whether the row is a positive, in the order of the scores.
+        Whether the row is a positive, or how likely that is (with weights), in the
+        order of the scores.
     weights : ndarray of shape (n_rows,) or None
         Weights of the rows; None counts every row once.
     starts : ndarray of shape (n_blocks,) or None
@@ -117,7 +125,7 @@ class SortedGroup:
             positive = np.add.reduceat(self.positive, rows, dtype=np.int64)
             return np.diff(rows, append=len(self.positive)) - positive, positive
         positive = np.add.reduceat(self.positive * self.weights, rows)
-        negative = np.add.reduceat(~self.positive * self.weights, rows)
+        negative = np.add.reduceat((1 - self.positive) * self.weights, rows)
         return negative, positive
 
 
@@ -128,8 +136,9 @@ def sort_groups(y_score, positive, group_codes, n_groups, sample_weight=None):
     ----------
     y_score : float ndarray of shape (n_samples,)
         Scores, larger for likelier positives.
-    positive : bool ndarray of shape (n_samples,)
-        Whether the sample is a positive.
+    positive : ndarray of shape (n_samples,)
+        Whether the sample is a positive (bool), or how likely that is (float, which
+        needs weights).
     group_codes : int ndarray of shape (n_samples,)
         Group of each sample, in [0, n_groups).
     n_groups : int

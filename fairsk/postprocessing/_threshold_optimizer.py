@@ -32,6 +32,7 @@ from fairsk.postprocessing._programme import (
     read_bounds,
     read_limits,
 )
+from fairsk.postprocessing._smoothing import smooth_labels
 from fairsk.utils._draws import row_draws
 from fairsk.utils._sklearn import (
     HasMethods,
@@ -43,8 +44,10 @@ from fairsk.utils._sklearn import (
 
 # A group with fewer samples behind one of its rates is warned about.
 _RARE = 20
-# Thresholds that single thresholds choose from, per group.
+# Thresholds that single thresholds, and mixtures, choose from, per group. A hull of
+# labels never has as many vertices; one of smoothed labels may have all thresholds.
 _MAX_CURVE = 2000
+_MAX_HULL = 500
 # Objective that `randomize="auto"` gives up for one threshold per group.
 _WORTH_MIXING = 1e-3
 # Folds of models that are no parameter of their own.
@@ -123,6 +126,13 @@ class ThresholdOptimizer(BasePostprocessor):
     shrinkage : float, default=0.0
         Each group's rates are estimated as if so many samples, spread as everybody is,
         were added to it. Helps groups of some dozens of samples.
+    smoothing : bool, default=False
+        Whether thresholds are chosen on the probability of a positive given score and
+        group instead of the labels: a logistic curve with an offset and a slope of each
+        group, shrunk towards everybody's. It takes the noise out of the labels, which
+        thresholds otherwise follow; best where a group has hundreds of rows rather than
+        hundreds of thousands. The tolerance then holds for the expected labels.
+        Decisions that are not group aware have no use for it.
     confidence : float, default=None
         With this probability over the draw of the calibration rows, the true disparity
         is within `tolerance`; `certificate_` says so. Needs rows that neither the base
@@ -228,6 +238,7 @@ class ThresholdOptimizer(BasePostprocessor):
         "group_estimator": [HasMethods(["fit", "predict_proba"]), None],
         "unknown_group": [StrOptions({"error", "overall", "strictest"})],
         "shrinkage": [Interval(Real, 0.0, None, closed="left")],
+        "smoothing": ["boolean"],
         "confidence": [Interval(Real, 0.0, 1.0, closed="neither"), None],
     }
 
@@ -249,6 +260,7 @@ class ThresholdOptimizer(BasePostprocessor):
         group_estimator=None,
         unknown_group="error",
         shrinkage=0.0,
+        smoothing=False,
         confidence=None,
         pos_label=None,
         random_state=None,
@@ -268,6 +280,7 @@ class ThresholdOptimizer(BasePostprocessor):
         self.group_estimator = group_estimator
         self.unknown_group = unknown_group
         self.shrinkage = shrinkage
+        self.smoothing = smoothing
         self.confidence = confidence
         self.pos_label = pos_label
         self.random_state = random_state
@@ -316,11 +329,12 @@ class ThresholdOptimizer(BasePostprocessor):
         self._rows_per_weight = rows_per_weight(
             positive, groups.codes, sample_weight, 2, len(self.group_labels_)
         )
-        self._sorted = self._sort(*data)
-        self.hulls_ = [rows.hull() for rows in self._sorted]
-        programme = self._programme(self.hulls_)
+        programme = self._prepare(*data)
         self._check_labels_of_groups(programme.limits + programme.bounds)
         self._warn_constant_scores()
+        if self.smoothing and self.group_aware and groups.n_groups > 1:
+            data = self._smooth(*data)
+            programme = self._prepare(*data)
         if self.group_aware or groups.n_groups == 1:
             policy = self._fit_policy(programme, test)
             self._policy = policy
@@ -483,6 +497,25 @@ class ThresholdOptimizer(BasePostprocessor):
                     UserWarning,
                     stacklevel=5,
                 )
+
+    def _prepare(self, y_score, positive, codes, sample_weight):
+        """Sort the rows; the programme on the hulls of the groups."""
+        self._sorted = self._sort(y_score, positive, codes, sample_weight)
+        self.hulls_ = [rows.hull().thin(_MAX_HULL) for rows in self._sorted]
+        return self._programme(self.hulls_)
+
+    def _smooth(self, y_score, positive, codes, sample_weight):
+        """The same rows with the probability of a positive in place of the label."""
+        chance = smooth_labels(
+            y_score,
+            positive,
+            codes,
+            len(self.group_labels_),
+            sample_weight,
+            is_probability=self._response_name() == "predict_proba",
+        )
+        weight = np.ones(len(chance)) if sample_weight is None else sample_weight
+        return y_score, chance, codes, weight
 
     def _sort(self, y_score, positive, codes, sample_weight):
         n_groups = len(self.group_labels_)
