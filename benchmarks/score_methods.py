@@ -115,9 +115,7 @@ def fairlearn(scored, fairness, tolerance, seed):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        optimizer.fit(
-            scored.score[:, None], scored.y, sensitive_features=scored.group
-        )
+        optimizer.fit(scored.score[:, None], scored.y, sensitive_features=scored.group)
     return _Decide(
         optimizer,
         lambda score, group: optimizer.predict(
@@ -147,5 +145,6 @@ def oxonfair(scored, fairness, tolerance, seed):
         constraint = getattr(group_metrics, _OXONFAIR[fairness])
         predictor.fit(group_metrics.accuracy, constraint, tolerance)
     return _Decide(
-        predictor, lambda score, group: np.asarray(predictor.predict(rows(score, group)))
+        predictor,
+        lambda score, group: np.asarray(predictor.predict(rows(score, group))),
     )
