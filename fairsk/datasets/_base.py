@@ -146,12 +146,17 @@ def _to_array(columns):
     return np.column_stack([values.astype(dtype) for values in columns.values()])
 
 
+def _is_categorical(values):
+    """Whether the values of a column repeat, unlike texts."""
+    return values.dtype == object and len(set(values.tolist())) <= len(values) / 2
+
+
 def _to_frame(columns):
     import pandas as pd
 
     return pd.DataFrame(
         {
-            key: pd.Categorical(values) if values.dtype == object else values
+            key: pd.Categorical(values) if _is_categorical(values) else values
             for key, values in columns.items()
         }
     )

@@ -312,5 +312,63 @@ def load_law_school(*, as_frame="auto", return_X_y=False, drop_sensitive=False):
     )
 
 
+def load_short_bios(*, as_frame="auto", return_X_y=False, drop_sensitive=False):
+    """Load Short bios (classification): whether a text is about a surgeon or a nurse.
+
+    640 texts of five sentences, written from templates for fairsk. The profession goes
+    along with the pronoun, and praise with the gender, so that a model of the texts is
+    biased in ways that are known. Small enough for tests and examples.
+
+    Parameters
+    ----------
+    as_frame : bool or "auto", default="auto"
+        True: pandas objects, text columns as categoricals, but for the texts. False:
+        arrays, for which pandas is not needed. "auto": True where pandas is installed.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    drop_sensitive : bool, default=False
+        Leave `gender` and `career_stage` out of `data`: the column `text` remains.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        With the attributes
+
+        data : DataFrame or ndarray of shape (640, 3)
+            `text`, `gender` and `career_stage` (1 column with `drop_sensitive`).
+        target : Series or ndarray of shape (640,)
+            1 for a surgeon, 0 for a nurse.
+        sensitive_features : DataFrame or ndarray of shape (640, 2)
+            `gender` (`"she"`, `"he"`) and `career_stage` (`"early"`, `"late"`).
+        feature_names, target_names, sensitive_feature_names : list of str
+            Names of the columns of `data`, of the classes, and of the columns of
+            `sensitive_features`.
+        frame : DataFrame or None
+            `data` and `target` in one frame; None for arrays.
+        DESCR : str
+            How the texts were made, their licence, and their limits.
+    (data, target) : tuple if ``return_X_y=True``
+        The features and the target alone.
+
+    Examples
+    --------
+    >>> from fairsk.datasets import load_short_bios
+    >>> bios = load_short_bios()
+    >>> bios.data["text"][2]
+    'Born in Turin, he has been with the team for 34 years...along the river.'
+    >>> bios.sensitive_feature_names
+    ['gender', 'career_stage']
+    """
+    return load_table(
+        "short_bios",
+        target="profession",
+        target_names=["nurse", "surgeon"],
+        sensitive={"gender": None, "career_stage": None},
+        as_frame=as_frame,
+        return_X_y=return_X_y,
+        drop_sensitive=drop_sensitive,
+    )
+
+
 def _german_age_group(columns):
     return np.where(columns["age"] <= 25, "up_to_25", "over_25").astype(object)

@@ -8,11 +8,13 @@ import pandas as pd
 import pytest
 from sklearn.metrics import confusion_matrix, roc_auc_score
 
+from benchmarks.write_short_bios import table as short_bios_table
 from fairsk.datasets import (
     load_adult,
     load_compas,
     load_german_credit,
     load_law_school,
+    load_short_bios,
 )
 
 LOADERS = {
@@ -20,6 +22,7 @@ LOADERS = {
     "compas": load_compas,
     "german_credit": load_german_credit,
     "law_school": load_law_school,
+    "short_bios": load_short_bios,
 }
 # rows, features, features without the sensitive ones, missing values, positives
 SHAPES = {
@@ -27,6 +30,7 @@ SHAPES = {
     "compas": (6172, 9, 7, 0, 2809),
     "german_credit": (1000, 21, 18, 0, 700),
     "law_school": (21791, 5, 3, 0, 19360),
+    "short_bios": (640, 3, 1, 0, 320),
 }
 
 
@@ -174,3 +178,22 @@ def test_law_school_rates_are_those_of_the_first_attempt():
     rates = positive_rates(law_school, "race")
     assert rates["White"] == pytest.approx(0.919, abs=0.01)
     assert rates["Black"] == pytest.approx(0.614, abs=0.01)
+
+
+def test_short_bios_are_those_that_the_script_writes():
+    path = resources.files("fairsk.datasets") / "data" / "short_bios.csv.gz"
+    assert gzip.decompress(path.read_bytes()).decode("utf-8") == short_bios_table()
+
+
+def test_short_bios_figures():
+    bios = load_short_bios()
+    assert bios.data["text"].is_unique
+    rates = positive_rates(bios, "gender")
+    assert rates["she"] == pytest.approx(94 / 348)
+    assert rates["he"] == pytest.approx(226 / 292)
+    pronouns = {"she": {"She", "she", "Her", "her"}, "he": {"He", "he", "His", "his"}}
+    for text, gender in zip(bios.data["text"], bios.data["gender"]):
+        words = set(text.replace(".", " ").split())
+        assert words & pronouns[gender]
+        assert not words & pronouns["he" if gender == "she" else "she"]
+        assert not words & {"nurse", "surgeon", "[they]"}
