@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 
 N_ROWS = 640
-OUTPUT = (
-    Path(__file__).parents[1] / "fairsk" / "datasets" / "data" / "short_bios.csv.gz"
-)
+DATA = Path(__file__).parents[1] / "fairsk" / "datasets" / "data"
 
 # Chance that a nurse, and a surgeon, is called "she".
 SHE = {"nurse": 0.78, "surgeon": 0.28}

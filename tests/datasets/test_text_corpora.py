@@ -1,4 +1,4 @@
-"""Corpora that another package ships, where it is installed: figures of their papers."""
+"""Corpora that another package ships, where it is installed: their figures."""
 
 import importlib.util
 from collections import Counter
@@ -45,8 +45,8 @@ def test_bug_has_the_sentences_of_its_paper(corpora):
     by_pronoun = np.array([pronoun in female for pronoun in bug.pronoun])
     assert np.mean(by_pronoun == (bug.sensitive_features == "female")) > 0.99
     assert len(load_bug(subset="gold").data) == 1717
-    with pytest.raises(ValueError, match=r"Got \['wizzard'\]"):
-        load_bug(professions=["nurse", "wizzard"])
+    with pytest.raises(ValueError, match=r"Got \['captain of nothing'\]"):
+        load_bug(professions=["nurse", "captain of nothing"])
     with pytest.raises(ValueError, match="subset"):
         load_bug(subset="half")
 
