@@ -12,7 +12,7 @@ from torch.nn import functional
 from benchmarks.datasets import make_encoder, split
 from benchmarks.objective import Bar, Entry
 from fairsk.inprocessing import FairMLPClassifier, FairMLPClassifierCV
-from fairsk.inprocessing._fair_mlp_classifier import MultilayerPerceptron
+from fairsk.inprocessing._perceptron import MultilayerPerceptron
 from fairsk.penalties import DefinitionPenalty
 
 _HIDDEN = (64, 32)

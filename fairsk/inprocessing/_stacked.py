@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from fairsk.inprocessing._device import is_out_of_memory
 from fairsk.inprocessing._net import class_logits, warmup_share
+from fairsk.inprocessing._stacked_layers import StackedLayers, has_all
 from fairsk.penalties import Penalty
 
 
@@ -87,6 +88,7 @@ class StackedPerceptron:
             for tensor in (layer.weight, layer.bias[:, None]):
                 copies = tensor.detach().expand(n_members, *tensor.shape).clone()
                 self.parameters.append(copies.requires_grad_())
+        self._in_chunks = has_all(self.activations)
 
     def forward(self, X, folds=slice(None)):
         """Logits of all members of some folds.
@@ -105,6 +107,10 @@ class StackedPerceptron:
         """
         n_folds = len(X)
         layers = [self._of_folds(p, folds) for p in self.parameters]
+        if X.device.type == "cpu" and not X.requires_grad and self._in_chunks:
+            layers = [layer.flatten(0, 1) for layer in layers]
+            hidden = StackedLayers.apply(X, self.n_weights, self.activations, *layers)
+            return hidden.view(n_folds, self.n_weights, *hidden.shape[1:]).mT
         # The members of a fold have one input: their first layers are one wide layer.
         weight, bias = layers[0].flatten(1, 2), layers[1].flatten(1, 2)
         hidden = torch.baddbmm(bias, weight, X.transpose(1, 2))
@@ -112,8 +118,7 @@ class StackedPerceptron:
         for position, activation in enumerate(self.activations, start=1):
             weight, bias = (p.flatten(0, 1) for p in layers[2 * position :][:2])
             hidden = torch.baddbmm(bias, weight, activation(hidden))
-        logits = hidden.view(n_folds, self.n_weights, *hidden.shape[1:])
-        return logits.transpose(2, 3)
+        return hidden.view(n_folds, self.n_weights, *hidden.shape[1:]).mT
 
     def _of_folds(self, parameter, folds):
         shape = (self.n_folds, self.n_weights, *parameter.shape[1:])
