@@ -5,6 +5,7 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -111,22 +112,24 @@ class FairPathCV(BaseFairNetClassifier):
         at_once = datasets if self.refit_path else datasets[:-1]
         with explain_out_of_memory(owner, device, _MEMORY_REMEDY):
             trained = self._train_path(at_once, weights, seed, device)
-        folds = trained[: len(splits)]
-        # A frame as it came, since a network that knows its columns asks for them.
-        X = X_raw if hasattr(X_raw, "columns") else X
-        data = (X, y, _columns(groups), sample_weight)
+        # A frame as it came, since a scorer may read groups from a column of it.
+        X_raw = X_raw if hasattr(X_raw, "columns") else X
+        data = (X_raw, y, _columns(groups), sample_weight)
+        net = self._initialized(self._member(weights.max()), seed, device)
         scores = [
-            [_score(member, scorers, data, test) for member in members]
-            for members, (_, test) in zip(folds, splits)
+            self._score_fold(
+                self._in_turn(weights, members, net), scorers, X, data, test
+            )
+            for members, (_, test) in zip(trained, splits)
         ]
         self._choose(weights, scorers, scores)
         if self.refit_path:
-            self.estimators_ = trained[-1]
+            self.estimators_ = self._estimators(weights, trained[-1], seed, device)
             self.best_estimator_ = self.estimators_[self.best_index_]
         else:
             chosen = weights[[self.best_index_]]
-            last = self._train_path(datasets[-1:], chosen, seed, device)
-            self.best_estimator_ = last[0][0]
+            (last,) = self._train_path(datasets[-1:], chosen, seed, device)
+            (self.best_estimator_,) = self._estimators(chosen, last, seed, device)
         self.net_ = self.best_estimator_.net_
         self.best_estimator_._warn_collapse(datasets[-1], stacklevel=3, owner=owner)
         return self
@@ -256,7 +259,7 @@ class FairPathCV(BaseFairNetClassifier):
         return member
 
     def _train_path(self, datasets, weights, seed, device):
-        """Fitted estimators, a list of them (one for each weight) for each data set."""
+        """Trained members, a list of them (one for each weight) for each data set."""
         template = self._member(weights.max())
         net = self._initialized(template, seed, device)
         # One stack has one number of steps, so data sets of other sizes have another.
@@ -272,13 +275,7 @@ class FairPathCV(BaseFairNetClassifier):
             for position, fold_members in zip(positions, members):
                 trained[position] = fold_members
         self._report_path(weights, trained)
-        return [
-            [
-                self._estimator(weight, member, seed, device)
-                for weight, member in zip(weights, members)
-            ]
-            for members in trained
-        ]
+        return trained
 
     def _train_members(self, template, datasets, weights, seed, device):
         """Trained members of each data set, in halves if memory runs out.
@@ -377,16 +374,48 @@ class FairPathCV(BaseFairNetClassifier):
         n = len(weights)
         return [members[f * n : (f + 1) * n] for f in range(len(folds))]
 
-    def _estimator(self, weight, trained, seed, device):
-        member = self._member(weight)
-        net = self._initialized(member, seed, device)
-        net.module_.load_state_dict(trained.state)
-        for epoch, row in enumerate(trained.rows, start=1):
-            net.history.new_epoch()
-            for key, value in {"epoch": epoch, **row}.items():
-                net.history.record(key, value)
-        member.net_ = net
-        return member
+    def _estimators(self, weights, trained, seed, device):
+        """Fitted estimators of some members."""
+        estimators = []
+        for weight, one in zip(weights, trained):
+            member = self._member(weight)
+            member.net_ = net = self._initialized(member, seed, device)
+            net.module_.load_state_dict(one.state)
+            for epoch, row in enumerate(one.rows, start=1):
+                net.history.new_epoch()
+                for key, value in {"epoch": epoch, **row}.items():
+                    net.history.record(key, value)
+            estimators.append(member)
+        return estimators
+
+    def _in_turn(self, weights, trained, net):
+        """The same as long as the next one is not asked for: they share one net."""
+        for weight, one in zip(weights, trained):
+            member = self._member(weight)
+            net.module_.load_state_dict(one.state)
+            member.net_ = net
+            yield member
+
+    def _score_fold(self, estimators, scorers, X, data, rows):
+        """Scores of estimators on some rows of X, one dict each."""
+        X_raw, y, columns, sample_weight = data
+        X, X_raw, y = X[rows], take_rows(X_raw, rows), y[rows]
+        metadata = {"sensitive_features": take_rows(columns, rows)}
+        if sample_weight is not None:
+            metadata["sample_weight"] = sample_weight[rows]
+        scores = []
+        for estimator in estimators:
+            # Scorers ask for predictions one by one: here they find them ready.
+            ready = _ReadyAnswers(self.classes_, estimator._outputs(X))
+            scores.append(
+                {
+                    name: scorer(ready, X_raw, y, **metadata)
+                    if isinstance(scorer, _BaseScorer)
+                    else scorer(estimator, X_raw, y)
+                    for name, scorer in scorers.items()
+                }
+            )
+        return scores
 
     def _report_path(self, weights, trained):
         """Warn of members whose loss was not finite."""
@@ -461,18 +490,18 @@ def _columns(groups):
     return columns
 
 
-def _score(member, scorers, data, rows):
-    X, y, columns, sample_weight = data
-    X, y = take_rows(X, rows), y[rows]
-    metadata = {} if sample_weight is None else {"sample_weight": sample_weight[rows]}
-    groups = take_rows(columns, rows)
-    scores = {}
-    for name, scorer in scorers.items():
-        if isinstance(scorer, _BaseScorer):
-            scores[name] = scorer(member, X, y, sensitive_features=groups, **metadata)
-        else:
-            scores[name] = scorer(member, X, y)
-    return scores
+class _ReadyAnswers(ClassifierMixin, BaseEstimator):
+    """A classifier whose probabilities are known for the samples it is asked about."""
+
+    def __init__(self, classes, y_score):
+        self.classes_ = classes
+        self.y_score = y_score
+
+    def predict_proba(self, X):
+        return self.y_score
+
+    def predict(self, X):
+        return self.classes_[self.y_score.argmax(axis=1)]
 
 
 def _frontier(results, names):
