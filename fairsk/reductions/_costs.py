@@ -253,9 +253,12 @@ def build_game(estimator, groups, y_codes, sample_weight):
             )
         pos = classes.tolist().index(estimator.pos_label)
     shape = (groups.n_groups, len(classes))
-    return classification_game(
+    game = classification_game(
         definition, groups.codes, y_codes, sample_weight, shape, pos
     )
+    if min(shape) > 1:
+        definition.warn_undefined(game.counts(y_codes), groups.labels, pos)
+    return game
 
 
 def check_tolerance(tolerance, game, owner):

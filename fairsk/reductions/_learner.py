@@ -13,6 +13,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from fairsk.utils._sklearn import _routing_enabled
 
+RESAMPLE_INSTEAD = ", or one whose fit has no `sample_weight`, with `resample=True`"
 RESAMPLE = ", or set `resample=True` to draw rows in proportion to their weight instead"
 
 
@@ -85,34 +86,56 @@ class WeightedLearner:
     def check_weights_matter(self, X):
         """Raise if the estimator takes weights and ignores them.
 
-        Some rows of X are given twice, with both labels. Whatever the estimator
-        believes, it must side with the label that weighs more.
-
         Parameters
         ----------
         X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
             The samples.
         """
-        if self.resample:
-            return
-        n_rows = min(_n_rows(X), 50)
-        block = _safe_indexing(X, np.tile(np.arange(n_rows), 2))
-        y = np.repeat([0, 1], n_rows)
-        answers = []
-        for weight in ([0.9, 0.1], [0.1, 0.9]):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                fitted = fit_weighted(
-                    clone(self._template), block, y, np.repeat(weight, n_rows)
-                )
-                answers.append(np.mean(fitted.predict(block)))
-        if np.isclose(*answers):
-            raise ValueError(
-                f"{self.owner} needs an estimator that heeds `sample_weight`. "
-                f"{type(final_step(self._template)).__name__} predicts the same "
-                "whichever of two contradicting labels weighs more. Choose another, or "
-                "one whose fit has no `sample_weight`, with `resample=True`."
-            )
+        if not self.resample:
+            check_weights_matter(self._template, X, self.owner, remedy=RESAMPLE_INSTEAD)
+
+
+def check_weights_matter(estimator, X, owner, remedy=""):
+    """Raise if the estimator takes weights and ignores them.
+
+    Some rows of X are given twice, with both labels. Whatever the estimator believes,
+    it must side with the label that weighs more.
+
+    Parameters
+    ----------
+    estimator : estimator
+        An estimator or a pipeline. Clones of it are fitted.
+    X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+        The samples.
+    owner : str
+        Who asks.
+    remedy : str, default=""
+        What else than another estimator can be done.
+    """
+    n_rows = min(_n_rows(X), 50)
+    block = _safe_indexing(X, np.tile(np.arange(n_rows), 2))
+    everywhere = np.repeat([0.9, 0.1], n_rows)
+    # Where an estimator weighs its classes alike, only the rows can differ.
+    of_row = np.where(np.arange(n_rows) % 2, 0.9, 0.1)
+    by_row = np.concatenate([of_row, 1 - of_row])
+    if not any(_heeds(estimator, block, weight) for weight in (everywhere, by_row)):
+        raise ValueError(
+            f"{owner} needs an estimator that heeds `sample_weight`. "
+            f"{type(final_step(estimator)).__name__} predicts the same whichever of "
+            f"two contradicting labels weighs more. Choose another{remedy}."
+        )
+
+
+def _heeds(estimator, block, sample_weight):
+    """Whether predictions change when the two halves exchange their weights."""
+    y = np.repeat([0, 1], len(sample_weight) // 2)
+    answers = []
+    for weight in (sample_weight, 1 - sample_weight):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fitted = fit_weighted(clone(estimator), block, y, weight)
+            answers.append(np.asarray(fitted.predict(block), dtype=float))
+    return not np.allclose(*answers)
 
 
 def require_weights(estimator, owner, remedy=""):

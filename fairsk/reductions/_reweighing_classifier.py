@@ -9,7 +9,11 @@ from fairsk.reductions._base import (
     check_labels,
     estimator_has,
 )
-from fairsk.reductions._learner import fit_weighted, require_weights
+from fairsk.reductions._learner import (
+    check_weights_matter,
+    fit_weighted,
+    require_weights,
+)
 from fairsk.reductions._weights import cell_weights
 from fairsk.utils._cells import WEIGHT_TARGETS, take_cells
 from fairsk.utils._factorize import factorize
@@ -126,6 +130,8 @@ class ReweighingClassifier(
         self.cell_weight_ = cell_weights(
             groups, y_codes, self.classes_, self.strategy, weight
         )
+        if len(self.classes_) > 1:
+            check_weights_matter(self.estimator, X, type(self).__name__)
         weight = weight * take_cells(self.cell_weight_, groups.codes, y_codes)
         self.estimator_ = fit_weighted(clone(self.estimator), X, y, weight)
         return self

@@ -8,7 +8,11 @@ from sklearn.utils import _safe_indexing
 
 from fairsk.resampling._base import GroupAwareSampler, Resampled
 from fairsk.resampling._synthetic import require_rows
-from fairsk.utils._cells import SAMPLING_SHAPES, sampling_targets
+from fairsk.utils._cells import (
+    SAMPLING_SHAPES,
+    sampling_targets,
+    warn_empty_cells,
+)
 from fairsk.utils._sklearn import HasMethods, StrOptions
 from fairsk.utils._validation import inherit_tags
 
@@ -141,6 +145,12 @@ class GroupSampler(GroupAwareSampler):
         if strategy is None and self.small_cells == "duplicate":
             strategy = "equal_cells" if kind == "over-sampling" else None
         if strategy is None:
+            warn_empty_cells(
+                strata.counts,
+                strata.groups.labels,
+                strata.classes.tolist(),
+                type(self).__name__,
+            )
             return None
         if kind not in ("over-sampling", "under-sampling"):
             raise ValueError(
