@@ -123,7 +123,7 @@ class GroupRocDisplay(GroupCurvesDisplay):
             optimizer.threshold_weights_,
         ):
             reached = _error_rates(hull.counts)
-            false, true = reached.T
+            false, true = _upper_hull(reached)
             parts = None
             if np.count_nonzero(weights) > 1:
                 used = np.isin(hull.thresholds, thresholds[weights > 0])
@@ -202,6 +202,21 @@ def _thresholds(estimator):
     """Thresholds of each group and the probability of using each, by its label."""
     pairs = zip(estimator.thresholds_, estimator.threshold_weights_)
     return dict(zip(estimator.group_labels_, pairs))
+
+
+def _upper_hull(points):
+    """Vertices of the upper hull of (n_points, 2) from (0, 0) to (1, 1), by columns."""
+    hull = []
+    for point in points[np.lexsort((points[:, 1], points[:, 0]))]:
+        while len(hull) > 1 and _turns_left(*hull[-2:], point):
+            hull.pop()
+        hull.append(point)
+    return np.array(hull).T
+
+
+def _turns_left(first, second, third):
+    along, across = second - first, third - second
+    return along[0] * across[1] - along[1] * across[0] >= 0
 
 
 def _error_rates(counts):

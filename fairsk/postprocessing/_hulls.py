@@ -60,16 +60,30 @@ class SortedGroup:
     weights: np.ndarray | None
     starts: np.ndarray | None
 
-    def hull(self):
-        """Operating points on the upper convex hull of the ROC curve.
+    def hull(self, *, lower=False):
+        """Operating points on the convex hull of the ROC curve.
 
         Pooling adjacent violators of the share of positives, in the order of the
         scores, joins just the blocks whose segments lie under the hull (Fawcett &
         Niculescu-Mizil, 2007).
+
+        Parameters
+        ----------
+        lower : bool, default=False
+            Whether the lower hull is wanted next to the upper one: decisions that are
+            worse than chance, which some demands call for.
+
+        Returns
+        -------
+        points : Operating
+            The vertices.
         """
         share, mass = self._blocks()
-        pooled = isotonic_regression(share, weights=mass)
-        return self._points(self._rows(pooled.blocks[:-1]))
+        blocks = isotonic_regression(share, weights=mass).blocks[:-1]
+        if lower:
+            pooled = isotonic_regression(share, weights=mass, increasing=False)
+            blocks = np.union1d(blocks, pooled.blocks[:-1])
+        return self._points(self._rows(blocks))
 
     def curve(self, max_points=None):
         """Operating points on the ROC curve itself.

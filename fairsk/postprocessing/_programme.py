@@ -115,6 +115,17 @@ class Objective:
         """Whether every term is linear in the predictions."""
         return all(rate.is_linear for _, rate in self.terms)
 
+    @property
+    def rises_with_rank(self):
+        """Whether it never falls with a hit, and never rises with a false alarm."""
+        for weight, rate in self.terms:
+            # A ratio compares its numerator with its value times its denominator.
+            for value in (0.0, 1.0):
+                alarm, hit = _effects(rate, value)
+                if weight * hit < 0 or weight * alarm > 0:
+                    return False
+        return True
+
     def value(self, counts):
         """Value at group counts of shape (n_groups, 2, 2)."""
         return float(self.values(counts))
@@ -128,6 +139,13 @@ class Objective:
             for weight, rate in self.terms
         )
         return by_group.min(axis=-1)
+
+
+def _effects(rate, value=0.0):
+    """What predicting a negative, and a positive, as positive adds to a rate."""
+    above, below = np.array(rate.numerator), np.array(rate.denominator)
+    table = above - value * below
+    return table[:, 1] - table[:, 0]
 
 
 _f1 = RateTable("f1", ((0, 0), (0, 2)), ((0, 1), (1, 2)))
@@ -391,6 +409,24 @@ class Programme:
             and all(limit.reference == "groups" for limit in self.limits)
             and self.objective.is_linear
             and not self.objective.worst_group
+        )
+
+    @property
+    def needs_lower_hull(self):
+        """Whether decisions worse than chance may be called for.
+
+        They are not where the objective rises with hits and falls with false alarms,
+        and what is limited are hit and false alarm rates, or one rate that rises with
+        the selection: at an equal rate the upper hull is then at least as good.
+        """
+        effects = [_effects(limit.rate) for limit in self.limits]
+        on_one_label = all(0 in pair for pair in effects)
+        one_rate = len(effects) == 1 and np.prod(effects[0]) >= 0
+        simple = on_one_label or one_rate
+        between_groups = all(limit.reference == "groups" for limit in self.limits)
+        return bool(
+            self.bounds
+            or not (simple and between_groups and self.objective.rises_with_rank)
         )
 
     @property

@@ -171,7 +171,7 @@ class ThresholdOptimizer(BasePostprocessor):
         Objective on these scores.
     hulls_ : list of length n_groups
         What thresholds can reach: `thresholds` and `counts` of the vertices of each
-        group's ROC hull.
+        group's ROC hull; of its upper part, where no demand calls for the lower one.
     certificate_ : Certificate
         With `confidence`: what is certified (`statement`), the share of the tolerance
         that thresholds were solved for (`solved_tolerance`), `p_value`, `n_test`, and
@@ -501,7 +501,9 @@ class ThresholdOptimizer(BasePostprocessor):
     def _prepare(self, y_score, positive, codes, sample_weight):
         """Sort the rows; the programme on the hulls of the groups."""
         self._sorted = self._sort(y_score, positive, codes, sample_weight)
-        self.hulls_ = [rows.hull().thin(_MAX_HULL) for rows in self._sorted]
+        lower = self._programme([]).needs_lower_hull
+        hulls = [rows.hull(lower=lower) for rows in self._sorted]
+        self.hulls_ = [hull.thin(_MAX_HULL) for hull in hulls]
         return self._programme(self.hulls_)
 
     def _smooth(self, y_score, positive, codes, sample_weight):
