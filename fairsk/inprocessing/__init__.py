@@ -1,5 +1,7 @@
 """Classifiers, regressors and representations that are trained to be fair."""
 
+from fairsk.inprocessing._adversarial_classifier import AdversarialClassifier
+from fairsk.inprocessing._adversarial_regressor import AdversarialRegressor
 from fairsk.inprocessing._adversarial_representation import AdversarialRepresentation
 from fairsk.inprocessing._base import CollapseWarning
 from fairsk.inprocessing._fair_gradient_boosting_classifier import (
@@ -18,6 +20,8 @@ from fairsk.inprocessing._minimax_classifier import MinimaxClassifier
 from fairsk.inprocessing._options import CounterfactualPairing, LipschitzPairing
 
 __all__ = [
+    "AdversarialClassifier",
+    "AdversarialRegressor",
     "AdversarialRepresentation",
     "CollapseWarning",
     "CounterfactualPairing",

@@ -7,7 +7,7 @@ from fairsk.inprocessing._options import LossOptionsMixin
 from fairsk.inprocessing._perceptron import PerceptronMixin
 from fairsk.utils._sklearn import StrOptions
 
-_CRITERIA = {
+CRITERIA = {
     "squared_error": torch.nn.MSELoss,
     "absolute_error": torch.nn.L1Loss,
 }
@@ -173,7 +173,7 @@ class FairMLPRegressor(
         **BaseFairNetRegressor._parameter_constraints,
         **LossOptionsMixin._parameter_constraints,
         **PerceptronMixin._parameter_constraints,
-        "loss": [StrOptions(set(_CRITERIA))],
+        "loss": [StrOptions(set(CRITERIA))],
     }
 
     def __init__(
@@ -241,4 +241,4 @@ class FairMLPRegressor(
 
     def _module(self):
         module, params = super()._module()
-        return module, {**params, "criterion__criterion": _CRITERIA[self.loss]}
+        return module, {**params, "criterion__criterion": CRITERIA[self.loss]}

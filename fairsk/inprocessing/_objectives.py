@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fairsk.definitions import group_counts
 from fairsk.definitions._signed_measures import group_mass
-from fairsk.inprocessing._net import class_logits
+from fairsk.inprocessing._net import class_logits, target_values
 
 # Batches that averages reach back: fewer leave noise, more lag behind the network.
 _WINDOW = 10
@@ -21,10 +21,13 @@ class Objective(torch.nn.Module):
 
     Parameters
     ----------
-    n_classes, n_groups : int
-        Numbers of classes and groups.
+    n_classes : int or None
+        Number of classes; None for regression.
+    n_groups : int
+        Number of groups; 0 for a continuous attribute.
     criterion : class, default=torch.nn.CrossEntropyLoss
-        Loss of logits and classes that takes ``reduction="none"``.
+        Loss of logits and classes, or of predictions and targets, that takes
+        ``reduction="none"``.
     **kwargs : dict
         Further arguments of `criterion`.
     """
@@ -41,9 +44,12 @@ class Objective(torch.nn.Module):
         self.per_sample = criterion(reduction="none", **kwargs)
 
     def losses(self, y_pred, y_true):
-        """Logits and loss of each sample."""
-        logits = class_logits(y_pred, len(y_true), self.n_classes)
-        return logits, self.per_sample(logits, y_true)
+        """Logits (predictions in regression) and loss of each sample."""
+        if self.n_classes is None:
+            outputs = target_values(y_pred, len(y_true))
+        else:
+            outputs = class_logits(y_pred, len(y_true), self.n_classes)
+        return outputs, self.per_sample(outputs, y_true)
 
     def prepare(self, dataset, n_batches):
         """See all training data, and how many batches they are, before training."""

@@ -27,14 +27,19 @@ class PerceptronMixin:
         "alpha": [Interval(Real, 0, None, closed="left")],
     }
 
-    def _module(self):
-        sizes = self.hidden_layer_sizes
-        sizes = [sizes] if isinstance(sizes, Integral) else list(sizes)
-        if not all(isinstance(size, Integral) and size > 0 for size in sizes):
+    def _hidden_sizes(self, name="hidden_layer_sizes"):
+        """Widths of hidden layers, by a parameter of that name."""
+        sizes = getattr(self, name)
+        widths = [sizes] if isinstance(sizes, Integral) else list(sizes)
+        if not all(isinstance(width, Integral) and width > 0 for width in widths):
             raise ValueError(
-                f"{type(self).__name__} needs positive integers as hidden_layer_sizes. "
-                f"Got {self.hidden_layer_sizes!r}."
+                f"{type(self).__name__} needs positive integers as {name}. "
+                f"Got {sizes!r}."
             )
+        return widths
+
+    def _module(self):
+        sizes = self._hidden_sizes()
         return MultilayerPerceptron, {
             "module__layer_sizes": [self.n_features_in_, *sizes, self._n_outputs],
             "module__activation": self.activation,

@@ -509,7 +509,7 @@ def _disparity(fitted, data, groups):
     response = _respond(fitted, data.X, groups)
     if is_regressor(fitted):
         loss = LOSSES.get(getattr(fitted, "loss", None))
-        if loss is not None and not hasattr(fitted, "fairness"):
+        if loss is not None and not hasattr(fitted, "fairness_weight"):
             return _means(loss(data.y, response), data.codes).max()
         return np.ptp(_means(response, data.codes))
     spread = response.std(axis=0)

@@ -90,6 +90,25 @@ INSTANCES = {
     "GroupDROClassifier": [{"hidden_layer_sizes": 10, "step_size": 0.5, **FULL_BATCH}],
     "MinimaxClassifier": [{"hidden_layer_sizes": 10, "step_size": 0.5, **FULL_BATCH}],
     "LagrangianNetClassifier": [{"module": Net, "tolerance": 0.1, **FULL_BATCH}],
+    "AdversarialClassifier": [
+        {
+            "hidden_layer_sizes": 10,
+            "fairness_weight": 5.0,
+            **FULL_BATCH,
+            "optimizer": "sgd",
+            "learning_rate_init": 0.5,
+            "adversary_learning_rate_init": 1.0,
+        }
+    ],
+    "AdversarialRegressor": [
+        {
+            "hidden_layer_sizes": 10,
+            **FULL_BATCH,
+            "optimizer": "sgd",
+            "learning_rate_init": 0.3,
+            "adversary_learning_rate_init": 0.3,
+        }
+    ],
     # Adam would amplify rounding, in gradients that all but vanish.
     "AdversarialRepresentation": [
         {
