@@ -83,6 +83,9 @@ class FairNetClassifierCV(PrefixedParamsMixin, FairPathCV):
         That share.
     n_iter_no_change : int or float, default=10
         Epochs without improvement before a network stops.
+    n_jobs : int, default=None
+        Number of processes that train a part of the weights each, on a CPU; None is
+        one, -1 takes all processors. The networks are the same.
     device : str or torch.device, default="auto"
         Where to train; "auto" takes CUDA where there is one.
     dtype : {"float32", "float64"}, default="float32"
@@ -192,6 +195,7 @@ class FairNetClassifierCV(PrefixedParamsMixin, FairPathCV):
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=10,
+        n_jobs=None,
         device="auto",
         dtype="float32",
         **kwargs,
@@ -220,6 +224,7 @@ class FairNetClassifierCV(PrefixedParamsMixin, FairPathCV):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
+        self.n_jobs = n_jobs
         self.device = device
         self.dtype = dtype
         vars(self).update(kwargs)

@@ -1,10 +1,12 @@
 """The path of fairness weights: all of them, on all folds, in one training run."""
 
 import warnings
+from itertools import chain
 from numbers import Integral
 
 import numpy as np
 import torch
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state
@@ -59,6 +61,7 @@ class FairPathCV(BaseFairNetClassifier):
         "scoring": [str, callable, list, tuple, dict, None],
         "refit": [str, callable, None],
         "refit_path": ["boolean"],
+        "n_jobs": [Integral, None],
         "optimizer": [StrOptions({"adam", "adamw", "sgd"})],
     }
     for _name in _NOT_IN_A_PATH:
@@ -246,7 +249,7 @@ class FairPathCV(BaseFairNetClassifier):
     def _member(self, fairness_weight):
         """The estimator that trains one member alone."""
         params = self.get_params(deep=False)
-        own = {"fairness_weights", "cv", "scoring", "refit", "refit_path"}
+        own = {"fairness_weights", "cv", "scoring", "refit", "refit_path", "n_jobs"}
         shared = {name: value for name, value in params.items() if name not in own}
         member = self._member_class(fairness_weight=float(fairness_weight), **shared)
         member.classes_ = self.classes_
@@ -271,11 +274,21 @@ class FairPathCV(BaseFairNetClassifier):
         trained = [None] * len(datasets)
         for positions in by_steps.values():
             together = [datasets[position] for position in positions]
-            members = self._train_members(template, together, weights, seed, device)
+            members = self._train_parts(template, together, weights, seed, device)
             for position, fold_members in zip(positions, members):
                 trained[position] = fold_members
         self._report_path(weights, trained)
         return trained
+
+    def _train_parts(self, template, datasets, weights, seed, device):
+        """Trained members of each data set, a part of the weights in each process."""
+        n_jobs = effective_n_jobs(self.n_jobs) if device.type == "cpu" else 1
+        parts = np.array_split(weights, min(n_jobs, len(weights)))
+        by_part = Parallel(n_jobs=len(parts))(
+            delayed(self._train_members)(template, datasets, part, seed, device)
+            for part in parts
+        )
+        return [list(chain(*of_parts)) for of_parts in zip(*by_part)]
 
     def _train_members(self, template, datasets, weights, seed, device):
         """Trained members of each data set, in halves if memory runs out.

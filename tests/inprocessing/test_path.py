@@ -360,3 +360,15 @@ def test_path_on_a_gpu_agrees_with_the_cpu(data):
     np.testing.assert_allclose(
         on_gpu.predict_proba_path(X), on_cpu.predict_proba_path(X), atol=1e-8
     )
+
+
+def test_processes_change_nothing(data):
+    X, y, groups = data
+    one, two = (
+        FairMLPClassifierCV(WEIGHTS, cv=2, n_jobs=n_jobs, **EXACT).fit(
+            X, y, sensitive_features=groups
+        )
+        for n_jobs in (None, 2)
+    )
+    assert_same_networks(one.estimators_, two.estimators_, X)
+    assert one.fairness_weight_ == two.fairness_weight_
