@@ -140,10 +140,10 @@ class FairNetRegressor(
     a penalty that takes one, such as "covariance", "hsic" or "distance_correlation";
     cut it into intervals for the others.
 
-    Batches are stratified: each has its proportional share of every group. Penalties
-    see the batch alone, unless they are wrapped in a
-    :class:`~fairsk.penalties.MemoryPenalty`; the gap of a small batch is biased upwards
-    by its noise, so larger batches may be worth their time.
+    Batches are stratified: each has its proportional share of every group. Penalties of
+    means and losses average their sums over the last ten batches or so, since the gap
+    of a single batch is biased upwards by its noise; the others see the batch alone,
+    unless they are wrapped in a :class:`~fairsk.penalties.MemoryPenalty`.
 
     With ``batch_size=n_samples`` and ``dtype="float64"`` a sample of weight 2 counts
     exactly as the sample twice; smaller batches are drawn differently for the two.

@@ -11,9 +11,7 @@ from torch.nn import functional
 from fairsk.definitions import group_counts
 from fairsk.definitions._signed_measures import group_mass
 from fairsk.inprocessing._net import class_logits, target_values
-
-# Batches that averages reach back: fewer leave noise, more lag behind the network.
-_WINDOW = 10
+from fairsk.penalties._running import DEFAULT_WINDOW, RunningMean
 
 
 class Objective(torch.nn.Module):
@@ -57,36 +55,6 @@ class Objective(torch.nn.Module):
     def report(self):
         """Readings of the epoch, for the history."""
         return {}
-
-
-class RunningMean(torch.nn.Module):
-    """Mean over the last batches, in exponential weights.
-
-    Parameters
-    ----------
-    shape : tuple of int
-        Shape of what is averaged.
-    """
-
-    def __init__(self, shape):
-        super().__init__()
-        self.register_buffer("mean", torch.zeros(shape))
-        self.reach = _WINDOW
-        self._n_seen = 0
-
-    def plan(self, n_batches):
-        """Reach back over an epoch at most; forget what was seen."""
-        self.reach = min(_WINDOW, n_batches)
-        self._n_seen = 0
-
-    def forward(self, batch):
-        """The mean with a batch in it, of which alone it has the gradient."""
-        value = batch.detach()
-        self._n_seen += 1
-        # The first batches weigh equally: a mean needs no start value.
-        weight = max(1 / self._n_seen, 1 / self.reach)
-        self.mean = self.mean.to(value).lerp(value, weight)
-        return self.mean + (batch - value)
 
 
 class GroupObjective(Objective):
@@ -243,7 +211,7 @@ class MinimaxLoss(GroupObjective):
         self.step_size = step_size
         self.damping = damping
         # Loss, error and mass of each group in a batch.
-        self.running = RunningMean((3, n_groups))
+        self.running = RunningMean()
         for name in ("log_weights", "multipliers", "shares"):
             self.register_buffer(name, torch.zeros(n_groups))
 
@@ -260,7 +228,7 @@ class MinimaxLoss(GroupObjective):
         self.shares = size / size.sum()
         self.log_weights = equal_log_weights(size > 0, size.dtype)
         self.multipliers = torch.zeros_like(size)
-        self.running.plan(n_batches)
+        self.running = RunningMean(min(DEFAULT_WINDOW, n_batches))
 
     def errors(self, logits, losses, y_true):
         """What is counted as error of each sample."""
@@ -350,14 +318,14 @@ class LagrangianLoss(Objective):
         n_rates = len(definition.value_names(n_classes))
         # Soft counts and hard counts.
         self._shape = (2, n_groups, n_classes, n_classes)
-        self.running = RunningMean(self._shape)
+        self.running = RunningMean()
         # Of a rate that is too high in a group, and of one that is too low.
         self.register_buffer("multipliers", torch.zeros(2, n_rates, n_groups))
 
     def prepare(self, dataset, n_batches):
         """Start without multipliers."""
         self.multipliers = torch.zeros_like(self.multipliers, dtype=dataset.X.dtype)
-        self.running.plan(n_batches)
+        self.running = RunningMean(min(DEFAULT_WINDOW, n_batches))
 
     def sums(self, y_pred, y_true, groups, sample_weight=None):
         """Mean and mass of the losses, and soft and hard counts, of a batch.

@@ -75,17 +75,16 @@ class Penalty(torch.nn.Module):
             sample_weight = y_score.new_ones(y_score.shape[-2])
         sample_weight = sample_weight.to(y_score.dtype)
         attribute = self._attribute(groups, n_groups, y_score.dtype)
-        strata = self._strata(y_score, y_true)
-        values = [
-            self._dependence(
-                y_score,
-                y_true,
-                attribute,
-                sample_weight if within is None else sample_weight * within,
-            )
-            for within in strata
+        weights = [
+            sample_weight if within is None else sample_weight * within
+            for within in self._strata(y_score, y_true)
         ]
+        values = self._values(y_score, y_true, attribute, weights)
         return values[0] if len(values) == 1 else sum(values) / len(values)
+
+    def _values(self, y_score, y_true, attribute, weights):
+        """Penalty within each stratum, by the weights of the samples in it."""
+        return [self._dependence(y_score, y_true, attribute, w) for w in weights]
 
     def _attribute(self, groups, n_groups, dtype):
         """Indicators of the groups, or the values of a continuous attribute."""

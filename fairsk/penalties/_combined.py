@@ -12,6 +12,7 @@ import torch
 from fairsk.definitions import DEFINITIONS, FairnessDefinition
 from fairsk.penalties._base import PENALTIES, Penalty
 from fairsk.penalties._definition import DefinitionPenalty
+from fairsk.penalties._running import WindowedPenalty
 
 
 class PenaltySum(Penalty):
@@ -94,7 +95,8 @@ class PenaltySum(Penalty):
 class _WrappedPenalty(Penalty):
     """A penalty around another one, which it calls on other samples than the batch.
 
-    It hands on no `plan` of itself: the penalty does not see one batch after another.
+    It hands on no `plan` of itself: the penalty sees other samples than one batch after
+    another.
     """
 
     def __init__(self, penalty):
@@ -229,20 +231,26 @@ class EachFeaturePenalty(_WrappedPenalty):
 class MemoryPenalty(_WrappedPenalty):
     r"""A penalty on the batch together with the scores of the last batches.
 
-    A gap of rates in a small batch is mostly noise: with m samples of the smaller group
-    its standard error is about :math:`\frac{1}{2} m^{-1/2}`, and being absolute or
-    squared the penalty is biased upwards by it. Here the scores of the last batches are
-    kept, without gradient, and the penalty is taken on all of them together. The
-    gradient flows through the current batch and is multiplied by the number of batches,
-    so that the same `fairness_weight` means the same.
+    A gap in a small batch is mostly noise: with m samples of the smaller group the
+    standard error of a rate is about :math:`\frac{1}{2} m^{-1/2}`, and being absolute
+    or squared the penalty is biased upwards by it. Penalties of sums average these over
+    a window of batches by themselves. For the others, such as distances of
+    distributions, the scores of the last batches are kept here, without gradient, and
+    the penalty is taken on all of them together. The gradient flows through the current
+    batch and is multiplied by the number of batches, so that the same `fairness_weight`
+    means the same.
 
     Parameters
     ----------
-    penalty : str, FairnessDefinition or Penalty
-        The penalty.
-    n_batches : int, default=8
-        Number of former batches to keep. They should be few enough that the network has
-        not changed much since.
+    penalty : str or Penalty, default="wasserstein"
+        The penalty, one that sees the batch alone.
+    window : int, default=10
+        Number of batches, the current one included; at most those of an epoch. They
+        should be few enough that the network has not changed much since.
+
+    See Also
+    --------
+    DefinitionPenalty : Has a window of its own.
 
     Notes
     -----
@@ -252,7 +260,7 @@ class MemoryPenalty(_WrappedPenalty):
     --------
     >>> import torch
     >>> from fairsk.penalties import MemoryPenalty
-    >>> penalty = MemoryPenalty("demographic_parity", n_batches=1)
+    >>> penalty = MemoryPenalty("wasserstein", window=2)
     >>> y_true, groups = torch.tensor([0, 1]), torch.tensor([0, 1])
     >>> penalty(torch.tensor([0.0, 1.0]), y_true, groups).item()
     1.0
@@ -260,12 +268,24 @@ class MemoryPenalty(_WrappedPenalty):
     0.5
     """
 
-    def __init__(self, penalty="demographic_parity", n_batches=8):
+    def __init__(self, penalty="wasserstein", window=10):
         super().__init__(penalty)
-        if n_batches < 1:
-            raise ValueError(f"MemoryPenalty needs n_batches >= 1. Got {n_batches}.")
-        self.n_batches = n_batches
-        self._memory = deque(maxlen=n_batches)
+        if window < 1:
+            raise ValueError(f"MemoryPenalty needs window >= 1. Got {window}.")
+        if isinstance(self.penalty, WindowedPenalty):
+            raise ValueError(
+                "MemoryPenalty needs a penalty that sees the batch alone. "
+                f"{type(self.penalty).__name__} averages its sums over batches: set "
+                "its `window`."
+            )
+        self.window = window
+        self._memory = deque(maxlen=window - 1)
+
+    def plan(self, n_batches):
+        """Say how many batches an epoch has; see :meth:`Penalty.plan`."""
+        reach = min(self.window, n_batches)
+        self._memory = deque(self._memory, maxlen=reach - 1)
+        return self
 
     def bind(self, group_labels):
         """Forget all batches, and tell the penalty the labels of the groups."""
@@ -294,7 +314,7 @@ class MemoryPenalty(_WrappedPenalty):
 
     def extra_repr(self):
         """Text that `repr` shows between the brackets."""
-        return f"n_batches={self.n_batches}"
+        return f"window={self.window}"
 
 
 def _join(parts, axis):

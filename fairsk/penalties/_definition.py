@@ -8,13 +8,11 @@ from fairsk.definitions import (
     get_disparity,
     group_counts,
 )
-from fairsk.penalties._base import Penalty, class_columns, unmet_requirement
-
-# Batches that counts reach back: fewer leave noise, more lag behind the network.
-_DEFAULT_WINDOW = 10
+from fairsk.penalties._base import class_columns, unmet_requirement
+from fairsk.penalties._running import WindowedPenalty
 
 
-class DefinitionPenalty(Penalty):
+class DefinitionPenalty(WindowedPenalty):
     r"""Disparity of a fairness definition on soft counts.
 
     The counts of the definition are taken in expectation under the predicted
@@ -48,7 +46,7 @@ class DefinitionPenalty(Penalty):
 
     See Also
     --------
-    MemoryPenalty : A memory of scores, for penalties that are no function of counts.
+    MemoryPenalty : A memory of scores, for penalties that are no function of sums.
     fairsk.inprocessing.FairNetClassifier : Trains a torch module with this penalty.
 
     Notes
@@ -86,7 +84,7 @@ class DefinitionPenalty(Penalty):
         reference="groups",
         window=None,
     ):
-        super().__init__()
+        super().__init__(window=window)
         if power not in (1, 2):
             raise ValueError(f"DefinitionPenalty needs power 1 or 2. Got {power!r}.")
         if reference not in ("groups", "overall"):
@@ -99,10 +97,6 @@ class DefinitionPenalty(Penalty):
         self.disparity = smooth_difference if smooth else get_disparity(disparity)
         self.power = power
         self.reference = reference
-        self.window = window
-        self._reach = window or 1
-        self._n_averaged = 0
-        self.register_buffer("_average_counts", None, persistent=False)
 
     @property
     def conditions_on_label(self):
@@ -145,29 +139,11 @@ class DefinitionPenalty(Penalty):
             n_classes=y_score.shape[-1],
             sample_weight=sample_weight,
         )
-        if self.training and self._reach > 1:
-            counts = self._average(counts)
-        value = self._disparity(counts)
+        value = self._disparity(self._averaged(counts))
         if self.disparity.greater_is_better:
             value = 1 - value
         value = torch.where(value.isnan(), 0.0, value)
         return value if self.power == 1 else value**2
-
-    def plan(self, n_batches):
-        """Say how many batches an epoch has; see :meth:`Penalty.plan`."""
-        self._reach = self.window or min(_DEFAULT_WINDOW, n_batches)
-        return self
-
-    def _average(self, counts):
-        """Counts averaged over the window, with the gradient of the batch."""
-        batch = counts.detach()
-        if self._average_counts is None or self._average_counts.shape != batch.shape:
-            self._average_counts, self._n_averaged = batch, 0
-        self._n_averaged += 1
-        # The first batches weigh equally: an average needs no start value.
-        weight = max(1 / self._n_averaged, 1 / self._reach)
-        self._average_counts = self._average_counts.lerp(batch, weight)
-        return self._average_counts + (counts - batch)
 
     def _disparity(self, counts):
         values = self.fairness.values(counts)

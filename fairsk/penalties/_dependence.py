@@ -10,6 +10,7 @@ from fairsk.penalties._base import (
     normalised,
     score_columns,
 )
+from fairsk.penalties._running import WindowedPenalty
 from fairsk.penalties._score_distance import _check_kernel, default_length_scale
 
 
@@ -204,7 +205,7 @@ class DistanceCorrelationPenalty(Penalty):
         )
 
 
-class MutualInformationPenalty(Penalty):
+class MutualInformationPenalty(WindowedPenalty):
     r"""Mutual information of the predicted class and the group (prejudice remover).
 
     .. math:: \sum_g P(a = g) \sum_k P(\hat y = k \mid g)
@@ -217,6 +218,9 @@ class MutualInformationPenalty(Penalty):
     ----------
     given : {"y_true"}, int or None, default=None
         Take all samples, those of each class, or those of one class.
+    window : int, default=None
+        Number of batches that the sums reach back while training, as in
+        :class:`DefinitionPenalty`.
 
     References
     ----------
@@ -233,12 +237,16 @@ class MutualInformationPenalty(Penalty):
     0.133
     """
 
-    def __init__(self, *, given=None):
-        super().__init__(given)
+    def __init__(self, *, given=None, window=None):
+        super().__init__(given, window)
 
-    def _dependence(self, y_score, y_true, attribute, sample_weight):
-        mass = attribute * normalised(sample_weight)[..., None]
-        joint = mass.transpose(-1, -2) @ class_columns(y_score)
+    def _sums(self, y_score, y_true, attribute, sample_weight):
+        mass = attribute * sample_weight[..., None]
+        return mass.transpose(-1, -2) @ class_columns(y_score)
+
+    def _of_sums(self, sums):
+        total = sums.sum((-1, -2), keepdim=True)
+        joint = sums / torch.where(total > 0, total, 1.0)
         independent = joint.sum(-1, keepdim=True) * joint.sum(-2, keepdim=True)
         defined = joint > 0
         safe = torch.where(defined, joint, 1.0)

@@ -3,11 +3,11 @@
 import torch
 
 from fairsk.definitions import GROUP_MEANS, GroupMean, get_disparity
-from fairsk.definitions._signed_measures import normalise
-from fairsk.penalties._base import Penalty, score_columns
+from fairsk.penalties._base import score_columns
+from fairsk.penalties._running import WindowedPenalty, group_means
 
 
-class GroupMeanPenalty(Penalty):
+class GroupMeanPenalty(WindowedPenalty):
     r"""Disparity of a group mean of predictions or errors.
 
     .. math:: \max_g m_g - \min_g m_g, \qquad m_g = \mathrm{E}[t(y, s) \mid a = g]
@@ -30,6 +30,9 @@ class GroupMeanPenalty(Penalty):
         agree.
     given : {"y_true"}, int or None, default=None
         Take all samples, those of each class, or those of one class.
+    window : int, default=None
+        Number of batches that the sums reach back while training, as in
+        :class:`DefinitionPenalty`.
 
     See Also
     --------
@@ -50,9 +53,15 @@ class GroupMeanPenalty(Penalty):
     takes_regression = True
 
     def __init__(
-        self, mean="mean_prediction", disparity="difference", *, power=1, given=None
+        self,
+        mean="mean_prediction",
+        disparity="difference",
+        *,
+        power=1,
+        given=None,
+        window=None,
     ):
-        super().__init__(given)
+        super().__init__(given, window)
         if power not in (1, 2):
             raise ValueError(f"GroupMeanPenalty needs power 1 or 2. Got {power!r}.")
         self.mean = GROUP_MEANS.get(mean, mean) if isinstance(mean, str) else mean
@@ -65,28 +74,25 @@ class GroupMeanPenalty(Penalty):
         self.disparity = get_disparity(disparity)
         self.power = power
 
-    def _dependence(self, y_score, y_true, attribute, sample_weight):
-        distribution, defined = normalise(attribute * sample_weight[..., None])
+    def _sums(self, y_score, y_true, attribute, sample_weight):
+        mass = attribute * sample_weight[..., None]
         columns = score_columns(y_score)
         first = 1 if y_score.shape[-1] <= 2 else 0
-        values = [
-            self._means(column, _target(y_true, first + k, column), distribution)
-            for k, column in enumerate(columns.unbind(-1))
-        ]
-        values = torch.where(
-            defined[..., None, :], torch.stack(values, dim=-2), float("nan")
-        )
-        value = self.disparity(values)
+        sums = []
+        for k, column in enumerate(columns.unbind(-1), start=first):
+            terms = self.mean.terms(_target(y_true, k, column), column)
+            terms = torch.broadcast_tensors(*terms, torch.ones_like(column))
+            sums.append(torch.stack(terms, dim=-2) @ mass)
+        return torch.stack(sums, dim=-3)
+
+    def _of_sums(self, sums):
+        means, defined = group_means(sums)
+        values = self.mean.combine(*means.unbind(-2))
+        value = self.disparity(torch.where(defined, values, float("nan")))
         if self.disparity.greater_is_better:
             value = 1 - value
         value = torch.where(value.isnan(), 0.0, value)
         return value if self.power == 1 else value**2
-
-    def _means(self, y_score, y_true, distribution):
-        terms = self.mean.terms(y_true, y_score)
-        return self.mean.combine(
-            *((term[..., None] * distribution).sum(-2) for term in terms)
-        )
 
     def extra_repr(self):
         """Text that `repr` shows between the brackets."""

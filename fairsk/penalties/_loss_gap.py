@@ -5,16 +5,17 @@ import torch
 from fairsk.definitions import LOSSES, get_disparity
 from fairsk.definitions._signed_measures import contrasts, kernel_matrix, normalise
 from fairsk.penalties._base import Penalty, class_columns, mean_defined
+from fairsk.penalties._running import WindowedPenalty, group_means
 from fairsk.penalties._score_distance import _check_kernel
 
 
-class _GroupLossPenalty(Penalty):
+class _GroupLossPenalty(WindowedPenalty):
     """A penalty that is a function of the mean loss of each group."""
 
     takes_regression = True
 
-    def __init__(self, loss=None, given=None):
-        super().__init__(given)
+    def __init__(self, loss=None, given=None, window=None):
+        super().__init__(given, window)
         if loss is not None and loss not in _LOSSES:
             raise ValueError(
                 f"{type(self).__name__} needs `loss` to be None or one of "
@@ -22,11 +23,14 @@ class _GroupLossPenalty(Penalty):
             )
         self.loss = loss
 
-    def _dependence(self, y_score, y_true, attribute, sample_weight):
+    def _sums(self, y_score, y_true, attribute, sample_weight):
         losses = self._sample_losses(y_score, y_true)
-        distribution, defined = normalise(attribute * sample_weight[..., None])
-        means = (losses[..., None] * distribution).sum(-2)
-        value = self._of_means(torch.where(defined, means, float("nan")))
+        mass = attribute * sample_weight[..., None]
+        return torch.stack((losses, torch.ones_like(losses)), dim=-2) @ mass
+
+    def _of_sums(self, sums):
+        means, defined = group_means(sums)
+        value = self._of_means(torch.where(defined, means[..., 0, :], float("nan")))
         return torch.where(value.isnan(), 0.0, value)
 
     def _of_means(self, means):
@@ -67,6 +71,9 @@ class LossGapPenalty(_GroupLossPenalty):
         of the prediction, for regression. None takes "log" and "squared_error".
     given : {"y_true"}, int or None, default=None
         Take all samples, those of each class, or those of one class.
+    window : int, default=None
+        Number of batches that the sums reach back while training, as in
+        :class:`DefinitionPenalty`.
 
     Examples
     --------
@@ -79,8 +86,8 @@ class LossGapPenalty(_GroupLossPenalty):
     0.339
     """
 
-    def __init__(self, disparity="difference", *, loss=None, given=None):
-        super().__init__(loss, given)
+    def __init__(self, disparity="difference", *, loss=None, given=None, window=None):
+        super().__init__(loss, given, window)
         self.disparity = get_disparity(disparity)
 
     def _of_means(self, means):
@@ -106,6 +113,9 @@ class WorstLossPenalty(_GroupLossPenalty):
         Loss of a sample, as in :class:`LossGapPenalty`.
     given : {"y_true"}, int or None, default=None
         Take all samples, those of each class, or those of one class.
+    window : int, default=None
+        Number of batches that the sums reach back while training, as in
+        :class:`DefinitionPenalty`.
 
     References
     ----------
@@ -123,8 +133,8 @@ class WorstLossPenalty(_GroupLossPenalty):
     1.5
     """
 
-    def __init__(self, upper_bound=0.0, *, loss=None, given=None):
-        super().__init__(loss, given)
+    def __init__(self, upper_bound=0.0, *, loss=None, given=None, window=None):
+        super().__init__(loss, given, window)
         if not upper_bound >= 0:
             raise ValueError(
                 f"WorstLossPenalty needs upper_bound >= 0. Got {upper_bound!r}."

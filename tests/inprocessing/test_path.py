@@ -62,7 +62,7 @@ def assert_same_networks(members, fits, X):
         {"n_iter_no_change": 1, "tol": 0.02, "max_iter": 12},
         {"fairness": ["hsic", ("equalized_odds", 0.5)]},
         {"fairness": "wasserstein", "learning_rate": "constant"},
-        {"fairness": MemoryPenalty("demographic_parity", 3), "batch_size": 50},
+        {"fairness": MemoryPenalty("wasserstein", 3), "batch_size": 50},
         {"fairness": EachFeaturePenalty(), "optimizer": "sgd"},
         {"disparity": "ratio", "activation": "tanh", "optimizer": "adamw"},
         {"hidden_layer_sizes": (), "shuffle": False},

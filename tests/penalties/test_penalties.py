@@ -521,7 +521,9 @@ def test_unknown_name_lists_the_known_ones():
         (lambda: DefinitionPenalty(power=3), "power 1 or 2"),
         (lambda: HSICPenalty(given="groups"), "`given`"),
         (lambda: LossGapPenalty(loss="hinge"), "`loss`"),
-        (lambda: MemoryPenalty(n_batches=0), "n_batches >= 1"),
+        (lambda: MemoryPenalty(window=0), "window >= 1"),
+        (lambda: MemoryPenalty("loss_gap"), "sees the batch alone.*its `window`"),
+        (lambda: GroupMeanPenalty(window=0), "window >= 1, or None"),
         (lambda: PenaltySum([]), "at least one penalty"),
         (lambda: PenaltySum(["hsic"], [-1.0]), "non-negative weight"),
     ],
@@ -584,9 +586,9 @@ def test_missing_groups_are_named():
         HSICPenalty(given=1).warn_undefined(np.array([[1, 1], [1, 0]]), ["a", "b"])
 
 
-@pytest.mark.parametrize("name", ["demographic_parity", "hsic", "wasserstein"])
+@pytest.mark.parametrize("name", ["covariance", "hsic", "wasserstein"])
 def test_memory_is_the_penalty_of_all_kept_batches(name):
-    inner, memory = get_penalty(name), MemoryPenalty(name, n_batches=2)
+    inner, memory = get_penalty(name), MemoryPenalty(name, window=3)
     batches = [make_batch(seed, n=10 + seed) for seed in range(4)]
     for batch in batches:
         value = memory(batch[0].softmax(-1), *batch[1:], n_groups=3)
@@ -598,27 +600,69 @@ def test_memory_is_the_penalty_of_all_kept_batches(name):
     torch.testing.assert_close(gradient, whole * (11 + 12 + 13) / 13)
 
 
-def test_memory_lowers_the_bias_of_small_batches(rng):
-    plain, memory = DefinitionPenalty(), MemoryPenalty(n_batches=16)
+@pytest.mark.parametrize(
+    ("plain", "kept"),
+    [
+        (WassersteinPenalty(), MemoryPenalty("wasserstein", window=16)),
+        (DefinitionPenalty(), DefinitionPenalty(window=16)),
+        (GroupMeanPenalty(), GroupMeanPenalty(window=16)),
+        (LossGapPenalty(), LossGapPenalty(window=16)),
+        (MutualInformationPenalty(), MutualInformationPenalty(window=16)),
+    ],
+    ids=lambda penalty: type(penalty).__name__,
+)
+def test_a_window_lowers_the_bias_of_small_batches(plain, kept, rng):
     values = []
     for _ in range(100):
         p = torch.tensor(rng.uniform(size=32))
         y, groups = torch.tensor(rng.integers(2, size=(2, 32)))
-        values.append((plain(p, y, groups).item(), memory(p, y, groups).item()))
-    biased, kept = np.mean(values[20:], axis=0)
-    assert kept < 0.5 * biased
+        values.append([penalty(p, y, groups).item() for penalty in (plain, kept)])
+    biased, unbiased = np.mean(values[20:], axis=0)
+    assert unbiased < 0.5 * biased
 
 
 def test_memory_is_unused_in_evaluation_and_forgotten_by_bind():
     penalty = MemoryPenalty()
     first, second = make_batch(0), make_batch(1)
-    alone = DefinitionPenalty()(second[0].softmax(-1), *second[1:])
+    alone = WassersteinPenalty()(second[0].softmax(-1), *second[1:])
     penalty(first[0].softmax(-1), *first[1:])
     torch.testing.assert_close(
         copy.deepcopy(penalty).eval()(second[0].softmax(-1), *second[1:]), alone
     )
     penalty.bind([0, 1, 2])
     torch.testing.assert_close(penalty(second[0].softmax(-1), *second[1:]), alone)
+
+
+def test_memory_holds_no_sample_twice():
+    batch = make_batch()
+    memory = MemoryPenalty(window=10).plan(3)
+    for _ in range(7):
+        memory(batch[0].softmax(-1), *batch[1:])
+    assert len(memory._memory) == 2
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **w: GroupMeanPenalty("mean_squared_error", "variance", **w),
+        lambda **w: LossGapPenalty(**w),
+        lambda **w: LossGapPenalty(given="y_true", **w),
+        lambda **w: WorstLossPenalty(**w),
+        lambda **w: MutualInformationPenalty(given="y_true", **w),
+    ],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_first_batches_of_a_window_are_pooled(make, n_classes):
+    batches = [make_batch(seed, n_classes=n_classes) for seed in (5, 6, 7)]
+    pooled = [torch.cat([batch[i] for batch in batches]) for i in range(4)]
+    penalty = make(window=10)
+    for batch in batches:
+        value = penalty(batch[0].softmax(-1), *batch[1:], n_groups=3)
+    expected = make()(pooled[0].softmax(-1), *pooled[1:], n_groups=3)
+    torch.testing.assert_close(value, expected)
+    (gradient,) = torch.autograd.grad(value, batches[-1][0])
+    (whole,) = torch.autograd.grad(expected, batches[-1][0])
+    torch.testing.assert_close(gradient, 3 * whole)
 
 
 @every_penalty
