@@ -84,9 +84,7 @@ def _estimator_epoch(X, y, codes, batch_size):
         device="cpu",
     )
     net = classifier.fit(X, y, sensitive_features=codes).net_
-    dataset = classifier._make_dataset(
-        X, y, classifier._check_groups(X, codes), None, torch.device("cpu")
-    )
+    dataset = classifier._make_dataset(X, y, codes, None, torch.device("cpu"))
     iterator = net.get_iterator(dataset, training=True)
 
     def epoch():  # the body of the net's loop, callbacks included
