@@ -1,6 +1,7 @@
 """Generated parts of the documentation: complete, and in order."""
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -99,6 +100,19 @@ def test_changelog_sorts_releases_and_kinds(generate, tmp_path):
     positions = [text.index(part) for part in in_order]
     assert positions == sorted(positions)
     assert "How to" not in text
+
+
+def test_table_of_a_benchmark_has_its_rows_and_notes(generate, tmp_path):
+    rows = [{"case": "ours", "ratio": 1.23456}, {"case": "a peer", "n": 10, "ok": True}]
+    result = {"title": "How fast", "rows": rows, "notes": "On one machine."}
+    (tmp_path / "speed.json").write_text(json.dumps(result))
+    text = generate.benchmark_table(tmp_path, "speed")
+    assert text.startswith("**How fast** (benchmark ``speed``).")
+    assert "   * - case\n     - ratio\n     - n\n     - ok" in text
+    assert "   * - ours\n     - 1.23\n     - \n     - " in text
+    assert "   * - a peer\n     - \n     - 10\n     - yes" in text
+    assert text.endswith("On one machine.")
+    assert "benchmarks.run slow``" in generate.benchmark_table(tmp_path, "slow")
 
 
 def test_every_fragment_has_a_kind(generate):

@@ -6,6 +6,7 @@ be forgotten, and none is written twice.
 """
 
 import importlib
+import json
 import pkgutil
 import re
 from inspect import getdoc, isclass, isfunction
@@ -219,6 +220,46 @@ def checks_table():
     rows = [["Check", "Promise"]]
     rows += [[f"``{check.name}``", check.promise] for check in CHECKS]
     return _table(rows, widths=[40, 60])
+
+
+def benchmark_table(folder, name):
+    """Table that a benchmark wrote, with what it says of itself.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the results, ``<name>.json``.
+    name : str
+        Name of the benchmark.
+
+    Returns
+    -------
+    text : str
+        reStructuredText; how to write the table, where it was not written.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return (
+            f"``python -m benchmarks.run {name}`` writes the table that belongs here."
+        )
+    result = json.loads(path.read_text())
+    columns = list(dict.fromkeys(key for row in result["rows"] for key in row))
+    rows = [[_cell(row.get(column, "")) for column in columns]
+            for row in result["rows"]]  # fmt: skip
+    widths = [
+        max(len(row[at]) for row in [columns, *rows]) for at in range(len(columns))
+    ]
+    title = f"**{result['title']}** (benchmark ``{name}``)."
+    parts = [title, _table([columns, *rows], widths), result["notes"]]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _cell(value):
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value)
 
 
 def changelog(folder):

@@ -13,6 +13,7 @@ class Generated(SphinxDirective):
     """Put the text of one of the functions of `generate` into a page."""
 
     required_arguments = 1
+    optional_arguments = 1
 
     def run(self):
         """Parse the text where the directive stands."""
@@ -23,6 +24,10 @@ class Generated(SphinxDirective):
             "metrics": generate.metrics_table,
             "checks": generate.checks_table,
             "changelog": lambda: generate.changelog(Path(self.env.srcdir) / "changes"),
+            "benchmark": lambda: generate.benchmark_table(
+                Path(self.env.srcdir).parent / "benchmarks" / "results",
+                self.arguments[1],
+            ),
         }
         text = texts[self.arguments[0]]()
         # What the text is made from may change while the page does not.
