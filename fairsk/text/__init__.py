@@ -8,6 +8,8 @@ from fairsk.text._benchmark_scores import (
     bbq_scores,
     stereoset_scores,
 )
+from fairsk.text._compression import compress
+from fairsk.text._compression_audit import CompressionAudit, CompressionResult
 from fairsk.text._counterfactual_eraser import CounterfactualEraser
 from fairsk.text._counterfactual_generation_audit import (
     CounterfactualGenerationAudit,
@@ -16,7 +18,14 @@ from fairsk.text._counterfactual_generation_audit import (
 from fairsk.text._counterfactual_swap import CounterfactualSwap
 from fairsk.text._counterfactual_text_augmenter import CounterfactualTextAugmenter
 from fairsk.text._fair_transformer_classifier import FairTransformerClassifier
+from fairsk.text._group_term_attribution import (
+    GroupTermAttribution,
+    GroupTermResult,
+    TermAttribution,
+)
+from fairsk.text._hard_debias import HardDebias
 from fairsk.text._identity_term_scrubber import IdentityTermScrubber
+from fairsk.text._layerwise_probe import LayerwiseProbe
 from fairsk.text._paired_likelihood_bias import (
     PairedLikelihoodBias,
     PairedLikelihoodResult,
@@ -31,20 +40,28 @@ __all__ = [
     "AssociationTestResult",
     "BBQScores",
     "BackTranslationAugmenter",
+    "CompressionAudit",
+    "CompressionResult",
     "CounterfactualEraser",
     "CounterfactualGenerationAudit",
     "CounterfactualGenerationResult",
     "CounterfactualSwap",
     "CounterfactualTextAugmenter",
     "FairTransformerClassifier",
+    "GroupTermAttribution",
+    "GroupTermResult",
+    "HardDebias",
     "IdentityTermScrubber",
+    "LayerwiseProbe",
     "PairedLikelihoodBias",
     "PairedLikelihoodResult",
     "PerturbationAugmenter",
     "PreferenceShare",
     "StereoSetScores",
+    "TermAttribution",
     "TextEncoder",
     "ZeroShotClassifier",
     "bbq_scores",
+    "compress",
     "stereoset_scores",
 ]

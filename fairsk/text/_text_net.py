@@ -42,7 +42,7 @@ class TextModule(torch.nn.Module):
     def embed(self, inputs):
         """Embeddings, of shape (n_texts, n_hidden)."""
         if self.body is None:
-            return inputs["pooled"].to(self.head.weight.dtype)
+            return inputs["pooled"].float()
         hidden = self.body(**inputs).last_hidden_state
         return POOL[self.pooling](hidden, inputs["attention_mask"]).float()
 

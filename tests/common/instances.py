@@ -15,7 +15,7 @@ from sklearn.tree import DecisionTreeRegressor
 from sklearn.utils import get_tags
 
 from fairsk.base import GroupAwareMixin
-from fairsk.preprocessing import ConceptEraser
+from fairsk.preprocessing import ConceptEraser, ConceptProbe
 from fairsk.text import TextEncoder
 from fairsk.utils.discovery import all_estimators
 
@@ -50,6 +50,11 @@ def count_vowels(texts):
 def reverse_words(texts):
     """The smallest paraphraser."""
     return [" ".join(text.split()[::-1]) for text in texts]
+
+
+def stack_counts(texts):
+    """The smallest model with two layers."""
+    return np.stack([count_vowels(texts), 0.0 * count_vowels(texts)])
 
 
 def count_shared_letters(prompts, continuations):
@@ -160,6 +165,12 @@ INSTANCES = {
         {},
         {"randomize": True, "tolerance": 0.1},
         {"group_aware": False, "cv": 2},
+    ],
+    "LayerwiseProbe": [
+        {
+            "model": stack_counts,
+            "probe": ConceptProbe({"linear": LogisticRegression()}, cv=2),
+        }
     ],
     "ZeroShotClassifier": [{"model": count_shared_letters}],
     # Steps are fitted in place, which breaks two of scikit-learn's checks for its own
