@@ -4,6 +4,9 @@ from fairsk.inprocessing._adversarial_classifier import AdversarialClassifier
 from fairsk.inprocessing._adversarial_regressor import AdversarialRegressor
 from fairsk.inprocessing._adversarial_representation import AdversarialRepresentation
 from fairsk.inprocessing._base import CollapseWarning
+from fairsk.inprocessing._conditioned_fair_mlp_classifier import (
+    ConditionedFairMLPClassifier,
+)
 from fairsk.inprocessing._fair_gradient_boosting_classifier import (
     FairGradientBoostingClassifier,
 )
@@ -24,6 +27,7 @@ __all__ = [
     "AdversarialRegressor",
     "AdversarialRepresentation",
     "CollapseWarning",
+    "ConditionedFairMLPClassifier",
     "CounterfactualPairing",
     "FairGradientBoostingClassifier",
     "FairLogisticRegression",

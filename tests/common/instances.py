@@ -91,6 +91,13 @@ INSTANCES = {
     "FairNetClassifierCV": [
         {"module": Net, "fairness_weights": [0.1, 1.0], "cv": 2, **FULL_BATCH}
     ],
+    "ConditionedFairMLPClassifier": [
+        {
+            "hidden_layer_sizes": 10,
+            "max_fairness_weight": 1.0,
+            **FULL_BATCH,
+        }
+    ],
     # A step an epoch: the players beside the network need larger ones.
     "GroupDROClassifier": [{"hidden_layer_sizes": 10, "step_size": 0.5, **FULL_BATCH}],
     "MinimaxClassifier": [{"hidden_layer_sizes": 10, "step_size": 0.5, **FULL_BATCH}],
