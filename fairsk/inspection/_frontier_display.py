@@ -3,7 +3,12 @@
 import numpy as np
 from scipy.spatial import ConvexHull
 
-from fairsk.definitions import get_definition, get_disparity
+from fairsk.definitions import (
+    DEFINITIONS,
+    FairnessDefinition,
+    get_definition,
+    get_disparity,
+)
 from fairsk.groups import Groups
 from fairsk.inspection._base import import_pyplot, response
 from fairsk.metrics import OutcomeCounts
@@ -421,10 +426,15 @@ def _binary_index(tables, pos_label, owner):
 
 
 def _one_definition(fairness):
-    """The definition of an estimator; the first where it has several."""
+    """The definition of an estimator; the first where it has several.
+
+    Demographic parity where it has none: a penalty need not be one of a definition.
+    """
     if isinstance(fairness, (list, tuple, dict)):
-        return next(iter(fairness))
-    return "demographic_parity" if fairness is None else fairness
+        fairness = next(iter(fairness), None)
+    is_name = isinstance(fairness, str) and fairness in DEFINITIONS
+    known = is_name or isinstance(fairness, FairnessDefinition)
+    return fairness if known else "demographic_parity"
 
 
 def _mean_score(cv_results, name):

@@ -1,5 +1,7 @@
 """The noise floor of disparities: what a perfectly fair predictor would show."""
 
+from itertools import combinations
+
 import numpy as np
 
 from fairsk.definitions import get_definition, get_disparity
@@ -7,6 +9,7 @@ from fairsk.metrics import OutcomeCounts
 from fairsk.metrics._tests import mean_null_disparity
 
 _DRAWS = 999
+_LEVELS = 200
 
 
 def rows_per_weight(strata, group_codes, sample_weight, n_strata, n_groups):
@@ -137,3 +140,33 @@ def _drawn_means(values, sizes, strata, group_codes, weights, n_groups, generato
         total += mass[:, stratum] * mean + deviation * drawn / ratio[:, stratum]
     below = np.bincount(group_codes, weights * sizes, n_groups)
     return total[:, below > 0] / below[below > 0]
+
+
+def noise_floor_of_distances(quantile, sizes):
+    """Mean largest Wasserstein-1 distance between random samples of one distribution.
+
+    The distribution function of a sample of n rows is off by a Brownian bridge over
+    the square root of n.
+
+    Parameters
+    ----------
+    quantile : callable
+        Maps levels in [0, 1] to values.
+    sizes : ndarray of shape (n_groups,)
+        Effective numbers of rows.
+
+    Returns
+    -------
+    floor : float
+        NaN with fewer than two groups.
+    """
+    if len(sizes) < 2:
+        return float("nan")
+    generator, levels = np.random.default_rng(0), np.linspace(0, 1, _LEVELS + 1)
+    widths = np.diff(quantile((levels[1:] + levels[:-1]) / 2))
+    steps = generator.normal(size=(len(sizes), _DRAWS, _LEVELS)) / np.sqrt(_LEVELS)
+    walks = steps.cumsum(axis=2)
+    bridges = walks - levels[1:] * walks[:, :, -1:]
+    off = bridges[:, :, :-1] / np.sqrt(sizes)[:, None, None]
+    distances = [np.abs(a - b) @ widths for a, b in combinations(off, 2)]
+    return float(np.max(distances, axis=0).mean())

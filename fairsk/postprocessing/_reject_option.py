@@ -38,7 +38,8 @@ class RejectOptionClassifier(BasePostprocessor):
         the middle, 0.5.
     abstain : bool, default=False
         Predict nothing in the critical region: `predict` returns `abstain_label` there,
-        and `is_rejected` says which rows are meant, for people to decide.
+        and `is_rejected` says which rows are meant, for people to decide. Cut and
+        margin, and what is said to be reached, are those of the form that decides.
     abstain_label : object, default=None
         Label of rejected rows with ``abstain=True``.
     cv : int, float, splitter, iterable or "prefit", default=5

@@ -7,6 +7,7 @@ from sklearn.base import RegressorMixin
 
 from fairsk.postprocessing._base import BaseScorePostprocessor
 from fairsk.postprocessing._distributions import group_distributions
+from fairsk.postprocessing._noise import noise_floor_of_distances, rows_per_weight
 from fairsk.utils._sklearn import Interval
 
 
@@ -52,6 +53,11 @@ class WassersteinBarycenterRegressor(RegressorMixin, BaseScorePostprocessor):
         The used `alpha`.
     distance_ : float
         Largest Wasserstein-1 distance between two groups before the repair.
+    disparity_ : float
+        The same after it, on the predictions that it was learnt from; NaN with a single
+        group.
+    noise_floor_ : float
+        What it would be if the groups were random samples of everybody.
     group_weights_ : ndarray of shape (n_groups,)
         Share of each group.
     n_features_in_, feature_names_in_
@@ -124,6 +130,21 @@ class WassersteinBarycenterRegressor(RegressorMixin, BaseScorePostprocessor):
         if self.tolerance is not None:
             too_far = self.distance_ > self.tolerance
             self.alpha_ = self.tolerance / self.distance_ if too_far else 1.0
+        is_single = groups.n_groups == 1
+        self.disparity_ = float("nan") if is_single else self.alpha_ * self.distance_
+        strata = np.zeros(len(y_score), dtype=np.intp)
+        mass = np.bincount(groups.codes, sample_weight, groups.n_groups)
+        ratio = rows_per_weight(
+            strata, groups.codes, sample_weight, 1, groups.n_groups
+        )[:, 0]
+        self.noise_floor_ = noise_floor_of_distances(self._quantile, mass * ratio)
+
+    def _quantile(self, levels):
+        """Value of the barycentre at ranks."""
+        return sum(
+            weight * own.quantile(levels)
+            for weight, own in zip(self.group_weights_, self._distributions)
+        )
 
     def predict(self, X, *, sensitive_features=None):
         """Predict, repaired.
@@ -154,9 +175,5 @@ class WassersteinBarycenterRegressor(RegressorMixin, BaseScorePostprocessor):
             rows = np.flatnonzero(codes == group)
             inside = np.clip(y_score[rows], own.values[0], own.values[-1])
             level = own.level(inside)
-            moved = sum(
-                weight * other.quantile(level)
-                for weight, other in zip(self.group_weights_, self._distributions)
-            )
-            repaired[rows] = moved + (y_score[rows] - inside)
+            repaired[rows] = self._quantile(level) + (y_score[rows] - inside)
         return repaired

@@ -10,7 +10,9 @@ from sklearn.model_selection import GridSearchCV
 from fairsk import metrics
 from fairsk.datasets import make_biased_classification
 from fairsk.definitions import DEFINITIONS
+from fairsk.inprocessing import FairMLPClassifierCV
 from fairsk.inspection import FrontierDisplay
+from fairsk.penalties import CovariancePenalty
 from fairsk.postprocessing import ThresholdOptimizer
 
 mpl.use("Agg")
@@ -174,6 +176,39 @@ def test_path_of_thresholds_on_new_data(fitted):
     own = model.predict(X, sensitive_features=group)
     assert display.chosen[1] == pytest.approx(accuracy_score(y, own))
     assert display.disparity[0] < display.disparity[2]
+
+
+@pytest.mark.parametrize(
+    ("fairness", "shown"),
+    [
+        ("equal_opportunity", "equal opportunity difference"),
+        (CovariancePenalty(), "demographic parity difference"),
+    ],
+)
+def test_path_of_a_network_on_new_data(fitted, fairness, shown):
+    _, X, y, group = fitted
+    model = FairMLPClassifierCV(
+        fairness_weights=[0.0, 2.0],
+        fairness=fairness,
+        scoring="accuracy",
+        refit="accuracy",
+        hidden_layer_sizes=4,
+        max_iter=3,
+        cv=2,
+        device="cpu",
+        random_state=0,
+    ).fit(X, y, sensitive_features=group)
+    display = FrontierDisplay.from_estimator(model, X, y, sensitive_features=group)
+    expected = [accuracy_score(y, y_pred) for y_pred in model.predict_path(X)]
+    np.testing.assert_allclose(display.score, expected)
+    assert display.chosen[1] == display.score[model.best_index_]
+    assert display.ax_.get_xlabel() == shown
+    other = FrontierDisplay.from_cv_results(
+        model.path_results_, disparity="accuracy", chosen=model.best_index_
+    )
+    np.testing.assert_array_equal(
+        other.score, model.path_results_["mean_test_accuracy"]
+    )
 
 
 def test_tolerance_path_is_drawn_as_it_is(fitted):
