@@ -312,10 +312,12 @@ class Programme:
     def _mix(self, programmes):
         """Best mixtures of programmes that only differ in their tolerances."""
         found = [None] * len(programmes)
-        if self._is_one_rate:
+        follows = bool(programmes) and programmes[0]._is_one_tolerance
+        # The closed form is the faster for one tolerance only.
+        if self._is_one_rate and not (follows and len(programmes) > 1):
             limits = [programme.limits[0] for programme in programmes]
             found = best_mixtures(self._values(limits[0].rate), self._gains(), limits)
-        elif programmes and programmes[0]._is_one_tolerance:
+        elif follows:
             tolerances = [programme.limits[0].tolerance for programme in programmes]
             found = self._follow(np.array(tolerances))
         return [
