@@ -92,9 +92,10 @@ import matplotlib.pyplot as plt
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
 readings = table.drop(columns="share of variance moved").iloc[::-1]
-readings.plot.barh(ax=axes[0], color=["#009e73", "#0072b2", "#e69f00"], width=0.75)
+colors = ["#009e73", "#0072b2", "#e69f00"]
+readings.plot.barh(ax=axes[0], color=colors, width=0.75, legend=False)
 axes[0].set(xlabel="leakage (0 = chance)", xlim=(0, 1), title="What probes find")
-axes[0].legend(frameon=False, loc="lower right")
+fig.legend(frameon=False, loc="outside lower left", ncols=3)
 table["share of variance moved"].iloc[::-1].plot.barh(ax=axes[1], color="#999999")
 axes[1].set(xlabel="share of variance", title="What it cost")
 axes[1].set_yticklabels([])
