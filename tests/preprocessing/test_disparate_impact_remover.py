@@ -36,6 +36,17 @@ def test_two_groups_of_one_size_meet_at_the_mean_of_equal_ranks(rng):
     np.testing.assert_allclose(np.sort(out[100:, 0]), (low + high) / 2, atol=1e-10)
 
 
+def test_three_groups_of_one_size_are_repaired_as_by_the_authors(rng):
+    audit = pytest.importorskip("BlackBoxAuditing.repairers.GeneralRepairer")
+    group = np.repeat([0, 1, 2], 100)
+    X = rng.normal(size=(300, 1)) * (1 + group[:, None]) + np.exp(group)[:, None]
+    rows = np.column_stack([group, X]).tolist()
+    theirs = audit.Repairer(rows, 0, 1.0, False).repair(rows)
+    ours = DisparateImpactRemover().fit_transform(X, sensitive_features=group)
+    theirs = np.array(theirs, dtype=float)[:, 1]
+    np.testing.assert_allclose(ours[:, 0], theirs, atol=1e-10)
+
+
 @given(st.floats(0, 1))
 def test_repair_is_linear_in_its_level(level):
     X, group = np.random.default_rng(0).normal(size=(60, 2)), np.arange(60) % 2

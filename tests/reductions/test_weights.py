@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -39,6 +41,22 @@ def test_every_strategy_keeps_the_total_and_reaches_its_table(rows):
         assert weight.sum() == pytest.approx(w.sum())
         np.testing.assert_allclose(after, target(before.astype(float)))
     np.testing.assert_allclose(after, after[0, 0])  # equal cells
+
+
+def test_the_weights_are_those_of_aif360(rng):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        aif360 = pytest.importorskip("aif360.sklearn.preprocessing")
+    group, w = rng.integers(2, size=200), rng.integers(1, 4, size=200)
+    y = (rng.random(200) < 0.3 + 0.3 * group).astype(int)
+    index = pd.Index(group, name="group")
+    _, theirs = aif360.Reweighing("group").fit_transform(
+        pd.DataFrame(rng.normal(size=(200, 2)), index=index),
+        pd.Series(y, index=index),
+        sample_weight=w.astype(float),
+    )
+    ours = compute_fairness_weight(y, group, sample_weight=w)
+    np.testing.assert_allclose(ours, theirs)
 
 
 def test_fair_balance_gives_every_label_half_of_its_group():
