@@ -6,7 +6,14 @@ from inspect import signature
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
+from sklearn.base import (
+    BaseEstimator,
+    ClassifierMixin,
+    MetaEstimatorMixin,
+    clone,
+    is_regressor,
+)
+from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import check_cv
 from sklearn.utils import _safe_indexing, check_random_state, get_tags, indexable
 from sklearn.utils.metadata_routing import (
@@ -34,6 +41,35 @@ from fairsk.utils._sklearn import (
     _fit_context,
     _routing_enabled,
 )
+
+
+class ScoreWithGroupsMixin:
+    """Mixin whose `score` hands the groups to `predict`; it stands before the kind."""
+
+    __metadata_request__score = {"sensitive_features": True}
+
+    def score(self, X, y, sample_weight=None, *, sensitive_features=None):
+        """Accuracy of a classifier, coefficient of determination of a regressor.
+
+        Parameters
+        ----------
+        X : array-like, sparse matrix or DataFrame of shape (n_samples, n_features)
+            Samples.
+        y : array-like of shape (n_samples,)
+            True targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights.
+        sensitive_features : array-like, Series, DataFrame or dict, default=None
+            Sensitive features of each sample; None reads them from X by `group_by`.
+
+        Returns
+        -------
+        score : float
+            1 is best.
+        """
+        y_pred = self.predict(X, sensitive_features=sensitive_features)
+        metric = r2_score if is_regressor(self) else accuracy_score
+        return float(metric(y, y_pred, sample_weight=sample_weight))
 
 
 class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator):
@@ -267,7 +303,8 @@ class BaseScorePostprocessor(GroupAwareMixin, MetaEstimatorMixin, BaseEstimator)
         """
         response = self._response_name()
         mapping = MethodMapping().add(caller="fit", callee="fit")
-        for caller in ("fit", "predict", "predict_proba", "decision_function"):
+        callers = ("fit", "predict", "predict_proba", "decision_function", "score")
+        for caller in callers:
             if hasattr(type(self), caller):
                 mapping.add(caller=caller, callee=response)
         router = (
@@ -297,7 +334,7 @@ def _all_finite(scores):
     return bool(np.isfinite(total)) or bool(np.isfinite(scores).all())
 
 
-class BasePostprocessor(ClassifierMixin, BaseScorePostprocessor):
+class BasePostprocessor(ScoreWithGroupsMixin, ClassifierMixin, BaseScorePostprocessor):
     """Base of meta-estimators that decide anew from a binary classifier's scores.
 
     The target that `_fit_scores` gets is whether each sample is a positive.

@@ -15,7 +15,7 @@ from fairsk.definitions import (
     get_definition,
     group_counts,
 )
-from fairsk.postprocessing._base import BaseScorePostprocessor
+from fairsk.postprocessing._base import BaseScorePostprocessor, ScoreWithGroupsMixin
 from fairsk.postprocessing._dual import Effects, limit_rows, solve_prices
 from fairsk.postprocessing._noise import noise_floor_of_counts, rows_per_weight
 from fairsk.postprocessing._programme import Limit
@@ -29,7 +29,9 @@ _ATTEMPTS = 6
 _SLACK = 1e-3
 
 
-class MulticlassThresholdOptimizer(ClassifierMixin, BaseScorePostprocessor):
+class MulticlassThresholdOptimizer(
+    ScoreWithGroupsMixin, ClassifierMixin, BaseScorePostprocessor
+):
     r"""The best decisions between classes that keep the rates of groups together.
 
     From the probabilities p(x) of the K classes a member of group g gets the class

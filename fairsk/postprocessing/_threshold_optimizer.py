@@ -469,7 +469,7 @@ class ThresholdOptimizer(BasePostprocessor):
     def _own_request(self):
         request = super()._own_request()
         if not self.group_aware:
-            for method in (request.predict, request.predict_proba):
+            for method in (request.predict, request.predict_proba, request.score):
                 method.add_request(param="sensitive_features", alias=False)
         return request
 

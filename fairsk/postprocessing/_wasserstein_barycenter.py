@@ -5,13 +5,15 @@ from numbers import Real
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from fairsk.postprocessing._base import BaseScorePostprocessor
+from fairsk.postprocessing._base import BaseScorePostprocessor, ScoreWithGroupsMixin
 from fairsk.postprocessing._distributions import group_distributions
 from fairsk.postprocessing._noise import noise_floor_of_distances, rows_per_weight
 from fairsk.utils._sklearn import Interval
 
 
-class WassersteinBarycenterRegressor(RegressorMixin, BaseScorePostprocessor):
+class WassersteinBarycenterRegressor(
+    ScoreWithGroupsMixin, RegressorMixin, BaseScorePostprocessor
+):
     r"""Regression whose predictions have the same distribution in every group.
 
     A prediction f of group g becomes

@@ -135,6 +135,29 @@ def test_cross_validate_gives_the_scores_by_hand(cls, frame):
 
 
 @every_postprocessor
+def test_own_score_takes_the_groups(cls, frame):
+    X, y = frame
+    model = make(cls).fit(numeric(X), y, sensitive_features=X["sex"])
+    weight = np.arange(len(y)) % 3
+    y_pred = model.predict(numeric(X), sensitive_features=X["sex"])
+    metric = r2_score if is_regressor(model) else accuracy_score
+    score = model.score(
+        numeric(X), y, sample_weight=weight, sensitive_features=X["sex"]
+    )
+    assert score == pytest.approx(metric(y, y_pred, sample_weight=weight))
+    with sklearn.config_context(enable_metadata_routing=True):
+        scores = cross_validate(
+            make_pipeline(StandardScaler(), make(cls)),
+            numeric(X),
+            y,
+            cv=2,
+            params={"sensitive_features": X["sex"]},
+            error_score="raise",
+        )
+    assert np.isfinite(scores["test_score"]).all()
+
+
+@every_postprocessor
 def test_grid_search_over_the_main_parameter(cls, frame):
     X, y = frame
     name, values = main_parameter(cls)
