@@ -180,22 +180,20 @@ class _TermSwap:
         self.rules = rules
         self.protected = frozenset()
         known = {*counterparts, *rules}
-        terms = any_of(known)
+        self.finder = TermFinder(known)
         phrases = {phrase.lower() for phrase in protected}
-        images = {phrase: self._substitute(terms, phrase) for phrase in phrases}
+        images = {phrase: self(phrase) for phrase in phrases}
         # A swap must not make what the next one would leave alone.
         self.protected = phrases | {
             image
             for phrase, image in images.items()
             if phrase in known or image not in known
         }
-        self.pattern = any_of(known | self.protected)
+        self.finder = TermFinder(known | self.protected)
 
     def __call__(self, text):
         """The text with its terms swapped."""
-        return self._substitute(self.pattern, text)
 
-    def _substitute(self, pattern, text):
         def replace(match):
             found = match.group()
             term = found.lower()
@@ -207,28 +205,73 @@ class _TermSwap:
                 new = self.counterparts[term]
             return _in_case_of(found, new)
 
-        return pattern.sub(replace, text)
+        return self.finder.substitute(replace, text)
 
 
-def any_of(terms):
-    """Pattern that finds terms as whole words, the longest first.
+class TermFinder:
+    """Find terms as whole words, the longest first, in any case.
+
+    Words are looked up rather than tried one by one: the time does not depend on how
+    many terms there are.
 
     Parameters
     ----------
     terms : set of str
-        Words and phrases.
-
-    Returns
-    -------
-    pattern : re.Pattern
-        Case does not matter.
+        Words and phrases in small letters.
     """
-    parts = []
-    for term in sorted(terms, key=lambda term: (-len(term), term)):
-        before = f"(?<!{_LETTER})" if re.match(_LETTER, term[0]) else ""
-        after = f"(?!{_LETTER})" if re.match(_LETTER, term[-1]) else ""
-        parts.append(before + re.escape(term) + after)
-    return re.compile("|".join(parts), re.IGNORECASE)
+
+    def __init__(self, terms):
+        self.terms = terms
+        phrases = [t for t in terms if not re.fullmatch(f"{_LETTER}+", t)]
+        phrases.sort(key=lambda term: (-len(term), term))
+        parts = [_bounded(phrase) for phrase in phrases]
+        self.pattern = re.compile("|".join([*parts, f"{_LETTER}+"]), re.IGNORECASE)
+
+    def find(self, text):
+        """Where the terms stand.
+
+        Parameters
+        ----------
+        text : str
+            The text.
+
+        Yields
+        ------
+        match : re.Match
+            Of each term.
+        """
+        for match in self.pattern.finditer(text):
+            if match.group().lower() in self.terms:
+                yield match
+
+    def substitute(self, replace, text):
+        """The text with each term replaced.
+
+        Parameters
+        ----------
+        replace : callable
+            Function of a match that returns a str.
+        text : str
+            The text.
+
+        Returns
+        -------
+        substituted : str
+            All else as it was.
+        """
+
+        def replace_term(match):
+            found = match.group()
+            return replace(match) if found.lower() in self.terms else found
+
+        return self.pattern.sub(replace_term, text)
+
+
+def _bounded(phrase):
+    """Pattern of a phrase that neither begins nor ends inside a word."""
+    before = f"(?<!{_LETTER})" if re.match(_LETTER, phrase[0]) else ""
+    after = f"(?!{_LETTER})" if re.match(_LETTER, phrase[-1]) else ""
+    return before + re.escape(phrase) + after
 
 
 def _in_case_of(found, new):

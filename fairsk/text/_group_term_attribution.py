@@ -6,7 +6,7 @@ from numbers import Real
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fairsk.text._counterfactual_swap import any_of
+from fairsk.text._counterfactual_swap import TermFinder
 from fairsk.text._terms import TERM_SETS
 from fairsk.text._validation import read_texts
 from fairsk.utils._sklearn import HasMethods, StrOptions, validate_params
@@ -162,8 +162,8 @@ class GroupTermAttribution:
             Attributions by text and by term.
         """
         texts = read_texts(X, owner=type(self).__name__)
-        pattern, protected = self._compile()
-        spans = [_find(pattern, protected, text) for text in texts]
+        finder, protected = self._compile()
+        spans = [_find(finder, protected, text) for text in texts]
         variants = [self._variants(text, found) for text, found in zip(texts, spans)]
         # Many texts without a term are one: each is scored once.
         distinct = list(dict.fromkeys(v for row in variants for v in row))
@@ -185,7 +185,7 @@ class GroupTermAttribution:
             raise ValueError(
                 f"{type(self).__name__} needs a term. Got terms={self.terms!r}."
             )
-        return any_of(terms | protected), protected
+        return TermFinder(terms | protected), protected
 
     def _variants(self, text, spans):
         """The text; without each term; and without all of them."""
@@ -249,9 +249,9 @@ class GroupTermAttribution:
         )
 
 
-def _find(pattern, protected, text):
+def _find(finder, protected, text):
     return [
         match.span()
-        for match in pattern.finditer(text)
+        for match in finder.find(text)
         if match.group().lower() not in protected
     ]

@@ -2,7 +2,7 @@
 
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from fairsk.text._counterfactual_swap import any_of
+from fairsk.text._counterfactual_swap import TermFinder
 from fairsk.text._tags import TextInputMixin
 from fairsk.text._terms import TERM_SETS
 from fairsk.text._validation import like_texts, read_texts
@@ -91,14 +91,14 @@ class IdentityTermScrubber(TextInputMixin, TransformerMixin, BaseEstimator):
             Texts without a term as they are.
         """
         self._validate_params()
-        pattern, protected = self._compile()
+        finder, protected = self._compile()
 
         def replace(match):
             found = match.group()
             return found if found.lower() in protected else self.replacement
 
         texts = read_texts(X, owner=type(self).__name__, allow_empty=True)
-        return like_texts(X, [pattern.sub(replace, text) for text in texts])
+        return like_texts(X, [finder.substitute(replace, text) for text in texts])
 
     def _compile(self):
         protected = {phrase.lower() for phrase in self.protect}
@@ -113,7 +113,7 @@ class IdentityTermScrubber(TextInputMixin, TransformerMixin, BaseEstimator):
                 f"{type(self).__name__} needs a term to replace. Got terms="
                 f"{self.terms!r}."
             )
-        return any_of(terms | protected), protected
+        return TermFinder(terms | protected), protected
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
