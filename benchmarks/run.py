@@ -14,6 +14,7 @@ How to add an entry
    the calls, takes the smallest time of each, and returns one row for each.
 4. Import peers inside `run`, behind `if "fairlearn" in context.peers:`, and name them
    in `Entry.peers`; one that is not installed is reported, and the rest still runs.
+   Those that the `benchmarks` extra leaves out are in `requirements-peers.txt`.
 5. A bar is `Bar("what", where, column, at_most=2)` in `Entry.bars`, where `where(row)`
    says which rows it is about: the worst figure is reported, met or not.
 6. Take data from `datasets.TASKS`, methods from `methods.METHODS` (`register_method`),
