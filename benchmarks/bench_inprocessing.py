@@ -81,7 +81,9 @@ class Encoded:
         return np.unique(self.group, return_inverse=True)[1]
 
 
-def _path(penalty, n_weights=16):
+def fit_path(penalty, n_weights=16, **params):
+    """Fit of a `Trainer`: a path of weights, `penalty` by the definition."""
+
     def fit(data, fairness, seed):
         # One fold of a few samples, since we choose on data of our own.
         few = np.unique([np.flatnonzero(data.y == k)[:20] for k in (0, 1)])
@@ -92,6 +94,7 @@ def _path(penalty, n_weights=16):
             scoring="accuracy",
             random_state=seed,
             device="cpu",
+            **params,
         )
         path.fit(data.X, data.y, sensitive_features=data.group)
         for weight, member in zip(path.fairness_weights_, path.estimators_):
@@ -100,7 +103,8 @@ def _path(penalty, n_weights=16):
     return fit
 
 
-def _hsic(fairness):
+def hsic(fairness):
+    """HSIC between score and group, within each class for equalized odds."""
     given = "y_true" if fairness == "equalized_odds" else None
     return [(HSICPenalty(given=given), 10.0)]
 
@@ -249,8 +253,8 @@ def _boosting_base(seed):
 
 TRAINERS = {
     "boosted trees": Trainer(_boosting),
-    "network path, mean gap": Trainer(_path(lambda fairness: fairness)),
-    "network path, HSIC": Trainer(_path(_hsic, n_weights=8)),
+    "network path, mean gap": Trainer(fit_path(lambda fairness: fairness)),
+    "network path, HSIC": Trainer(fit_path(hsic, n_weights=8)),
     "network, tolerance": Trainer(_lagrangian),
     "logistic regression": Trainer(_logistic),
     "fairlearn reduction, logistic": Trainer(
@@ -270,13 +274,28 @@ _QUICK = ("boosted trees", "logistic regression")
 
 @_memory.cache
 def run_cell(method, task, fairness, seed, n_rows=None):
+    """What :func:`fit_and_read` returns, of a method of `TRAINERS`."""
+    return fit_and_read(TRAINERS[method].fit, task, fairness, seed, n_rows)
+
+
+def fit_and_read(fit, task, fairness, seed, n_rows=None):
     """Accuracy and disparity of each setting, on validation and test data.
+
+    Parameters
+    ----------
+    fit : callable
+        As that of a `Trainer`.
+    task, fairness : str
+        Name of the task and of the definition.
+    seed : int
+        Seed of the split and of the training.
+    n_rows : int, default=None
+        Take only so many rows.
 
     Returns
     -------
     runs : list of dict
-        As :func:`benchmarks.objective.select_by_validation` takes them; one dict with
-        an `error` where the peer raises.
+        As :func:`benchmarks.objective.select_by_validation` takes them.
     """
     train, validation, test = split(task, seed, n_rows=n_rows)
     encoder = make_encoder().fit(train.X)
@@ -284,7 +303,7 @@ def run_cell(method, task, fairness, seed, n_rows=None):
     runs = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for setting, predict in TRAINERS[method].fit(data, fairness, seed):
+        for setting, predict in fit(data, fairness, seed):
             run = {"seed": seed, "setting": setting}
             for name, part in (("val", validation), ("test", test)):
                 y_pred = predict(encoder.transform(part.X))
@@ -330,6 +349,11 @@ def _read(name, about, seeds, n_rows, constant):
             runs += run_cell(name, about["task"], about["fairness"], seed, n_rows)
         except Exception as error:
             return {"error": f"{type(error).__name__}: {str(error)[:60]}"}
+    return read_frontier(runs, constant)
+
+
+def read_frontier(runs, constant):
+    """Accuracy at each of `DISPARITIES`, by runs and the constant classifier's."""
     points = frontier_points(runs, LIMITS, constant)
     x, y = np.array(concave_envelope([(0.0, constant), *points])).T
     return {f"at {d:.2f}": float(np.interp(d, x, y)) for d in DISPARITIES}
