@@ -353,10 +353,10 @@ class FairTransformerClassifier(
         device = resolve_device(self.device, owner=type(self).__name__)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         dataset = GroupedDataset(
-            torch.arange(len(texts)),
-            torch.as_tensor(y_codes),
-            torch.as_tensor(codes),
-            weight,
+            torch.arange(len(texts), device=device),
+            torch.as_tensor(y_codes, device=device),
+            torch.as_tensor(codes, device=device),
+            weight if weight is None else weight.to(device),
         )
         # Before the seed is set: to load a model may draw random numbers.
         store = self._make_store(texts if twins is None else [*texts, *twins], device)

@@ -358,3 +358,17 @@ def test_bad_counterfactuals_raise_or_warn(tiny_bert):
         clf.fit(TEXTS, Y)
     with pytest.raises(ValueError, match="Got 59 for 60"):
         clf.set_params(counterfactual=lambda texts: texts[1:]).fit(TEXTS, Y)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("train", TRAIN)
+def test_it_trains_on_a_gpu(tiny_bert, train):
+    params = {"counterfactual": swap, "adversary_weight": 0.1, "dro_step_size": 0.1}
+    outcomes = [
+        make(tiny_bert, train=train, device=device, dropout=0.0, **params)
+        .fit(TEXTS, Y, sensitive_features=GROUPS)
+        .predict_proba(TEXTS)
+        for device in ("cpu", "cuda")
+    ]
+    # The model's own dropout draws other numbers on another device.
+    np.testing.assert_allclose(*outcomes, atol=0.2)

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from fairsk.text import HardDebias
+from fairsk.datasets import load_short_bios
+from fairsk.text import (
+    CounterfactualEraser,
+    CounterfactualSwap,
+    HardDebias,
+    TextEncoder,
+)
 
 
 @pytest.fixture
@@ -69,3 +75,17 @@ def test_pairs_that_do_not_differ_raise(rng):
         HardDebias().fit(X, X_counterfactual=X)
     with pytest.raises(ValueError, match="9 rows of `X_counterfactual` for 10"):
         HardDebias().fit(X, X_counterfactual=X[1:])
+
+
+def test_it_erases_what_a_swap_of_texts_changes():
+    def count(texts):
+        words = ["she", "he", "her", "his", "him", "ward", "theatre", "warm", "calm"]
+        return np.array([[t.lower().split().count(w) for w in words] for t in texts])
+
+    bios = load_short_bios()
+    texts, gender = bios.data["text"].tolist(), bios.sensitive_features["gender"]
+    guarded = CounterfactualEraser(TextEncoder(count, normalize=False), HardDebias(5))
+    embedded = guarded.fit(texts, sensitive_features=gender).transform(texts)
+    swapped = guarded.transform(CounterfactualSwap().fit_transform(texts))
+    np.testing.assert_allclose(swapped, embedded, atol=1e-5)
+    assert np.ptp(embedded, axis=0).max() > 0.5
