@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
-from sklearn.metrics import log_loss
+from sklearn.metrics import log_loss, mutual_info_score
 
 from fairsk import metrics
 from fairsk.definitions import (
@@ -215,6 +215,52 @@ def test_penalty_of_independent_scores_is_sampling_error(name):
     biased = penalty(0.5 * p + 0.5 * groups, y, groups, n_groups=2).item()
     assert means[1] < 0.45 * means[0]  # a quarter, at the rate of n^(-1/2)
     assert means[1] < 0.15 * biased
+
+
+# Gaps in what the scores say of the truth: 0 where both do not depend on the group.
+GAPS = NOT_INDEPENDENCE - {"confidence", "calibrated", "worst_loss"}
+
+
+@pytest.mark.parametrize("name", sorted(GAPS))
+def test_gap_between_exchangeable_groups_is_sampling_error(name):
+    rng = np.random.default_rng(1)
+    penalty = VARIANTS[name]()
+    means = []
+    for n in (100, 3200):
+        values = []
+        for _ in range(10):
+            truth = torch.tensor(rng.beta(2, 3, n))
+            y = (torch.tensor(rng.uniform(size=n)) < truth).long()
+            groups = torch.tensor(rng.integers(2, size=n))
+            values.append(penalty(truth, y, groups, n_groups=2).item())
+        means.append(np.mean(values))
+    assert means[1] < 0.4 * means[0]  # a sixth, at the rate of n^(-1/2)
+
+
+def test_every_independence_penalty_of_hard_predictions_is_the_gap_of_rates(rng):
+    y_true, y_pred = rng.integers(2, size=(2, 300))
+    group = rng.integers(2, size=300)
+    share = group.mean() * (1 - group.mean())
+    gap = metrics.demographic_parity_difference(
+        y_true, y_pred, sensitive_features=group
+    )
+    mmd = 2 * (1 - np.exp(-1 / (2 * 0.1**2))) * gap**2
+    expected = {
+        "mean_prediction": gap,
+        "wasserstein": gap,
+        "covariance": 2 * share * gap,
+        "mmd": mmd,
+        "hsic": 2 * share**2 * mmd,
+        "distance_correlation": np.corrcoef(y_pred, group)[0, 1] ** 2,
+        "mutual_information": mutual_info_score(y_pred, group),
+        "loss_gap": 100
+        * metrics.overall_accuracy_equality_difference(
+            y_true, y_pred, sensitive_features=group
+        ),
+    }
+    batch = [torch.tensor(a) for a in (y_pred.astype(float), y_true, group)]
+    for name, value in expected.items():
+        assert get_penalty(name)(*batch).item() == pytest.approx(value), name
 
 
 @pytest.mark.parametrize("name", sorted(set(VARIANTS) - NOT_INDEPENDENCE))
