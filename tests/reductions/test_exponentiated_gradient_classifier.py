@@ -1,3 +1,4 @@
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -253,3 +254,25 @@ def test_fit_leaves_the_parameters_alone():
     model.fit(X, y, sensitive_features=group)
     assert model.get_params() == before
     assert not hasattr(inner, "coef_")
+
+
+def test_memory_does_not_grow_with_the_number_of_constraints():
+    def peak(n_groups):
+        X, y, group = make_biased_classification(
+            20_000, n_groups=n_groups, n_features=2, n_informative=1, random_state=0
+        )
+        model = ExponentiatedGradientClassifier(
+            GaussianNB(), fairness="equalized_odds", tolerance=0.05, max_iter=5
+        )
+        tracemalloc.start()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # five fits are few
+            model.fit(X, y, sensitive_features=group)
+        memory = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return memory
+
+    few, many = peak(2), peak(20)
+    n_constraints = 2 * 2 * 20
+    assert many < 1.2 * few
+    assert many < 0.25 * 20_000 * n_constraints * 8
