@@ -331,8 +331,18 @@ def _run(n_rows, context):
     return rows
 
 
+def _part(name):
+    """Folder whose page shows the method: that of the class that its name says."""
+    if name.startswith("plain model"):
+        return "all" if name == "plain model" else "preprocessing"
+    for module in (reductions, resampling):
+        if name.partition(" ")[0].partition("(")[0].strip(",") in module.__all__:
+            return module.__name__.rpartition(".")[2]
+    return "preprocessing"
+
+
 def _summarise(task, name, of_seeds):
-    row = {"data": task, "method": name}
+    row = {"part": _part(name), "data": task, "method": name}
     for reading in ("accuracy", "demographic_parity", "equalized_odds"):
         values = [of_seed[reading] for of_seed in of_seeds]
         row[reading.replace("_", " ")] = float(np.mean(values))

@@ -115,6 +115,27 @@ def test_table_of_a_benchmark_has_its_rows_and_notes(generate, tmp_path):
     assert "benchmarks.run slow``" in generate.benchmark_table(tmp_path, "slow")
 
 
+def test_a_comparison_has_a_row_for_each_method_of_its_part(generate, tmp_path):
+    rows = [
+        {"n": 9, "part": part, "data": data, "method": method, "gain": gain, "+- g": 0}
+        for part, data, method, gain in [
+            ("all", "adult", "plain", 0.5),
+            ("one", "adult", "ours", 0.25),
+            ("two", "adult", "theirs", 0.75),
+            ("one", "law", "ours", 1.0),
+        ]
+    ]
+    result = {"title": "How fair", "rows": rows, "notes": "On test data."}
+    (tmp_path / "fair.json").write_text(json.dumps(result))
+    text = generate.comparison_table(tmp_path, "fair", "one")
+    assert text.startswith("**Gain** (benchmark ``fair``).")
+    assert "   * - method\n     - adult\n     - law\n" in text
+    assert "   * - plain\n     - 0.500\n     - \n" in text
+    assert "   * - ours\n     - 0.250\n     - 1.000" in text
+    assert "theirs" not in text
+    assert "benchmarks.run slow``" in generate.comparison_table(tmp_path, "slow", "x")
+
+
 def test_every_fragment_has_a_kind(generate):
     for path in (DOC / "changes").rglob("*.rst"):
         assert path.name.split(".")[-2] in generate.KINDS, path.name

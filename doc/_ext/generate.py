@@ -254,6 +254,44 @@ def benchmark_table(folder, name):
     return "\n\n".join(part for part in parts if part)
 
 
+def comparison_table(folder, name, part):
+    """Part of a table of methods on several data sets, one row a method.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the results, ``<name>.json``. Its rows say `part`, `data` and `method`;
+        what a method reached is in the other columns, their spread in "+- ...".
+    name : str
+        Name of the benchmark.
+    part : str
+        Rows to take, besides those of the part "all".
+
+    Returns
+    -------
+    text : str
+        reStructuredText; how to write the table, where it was not written.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return benchmark_table(folder, name)
+    result = json.loads(path.read_text())
+    rows = [row for row in result["rows"] if row["part"] in ("all", part)]
+    keys = {"n", "part", "data", "method"}
+    measures = [key for key in rows[0] if key not in keys and key[:2] != "+-"]
+    cells = {
+        (row["method"], row["data"]): " / ".join(f"{row[m]:.3f}" for m in measures)
+        for row in rows
+    }
+    methods, data = (list(dict.fromkeys(column)) for column in zip(*cells))
+    table = [["method", *data]]
+    table += [[method, *(cells.get((method, d), "") for d in data)]
+              for method in methods]  # fmt: skip
+    title = f"**{' / '.join(measures).capitalize()}** (benchmark ``{name}``)."
+    text = _table(table, widths=[40, *([15] * len(data))])
+    return "\n\n".join([title, text, result["notes"]])
+
+
 def _cell(value):
     if isinstance(value, bool):
         return "yes" if value else "no"

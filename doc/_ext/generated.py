@@ -13,10 +13,11 @@ class Generated(SphinxDirective):
     """Put the text of one of the functions of `generate` into a page."""
 
     required_arguments = 1
-    optional_arguments = 1
+    optional_arguments = 2
 
     def run(self):
         """Parse the text where the directive stands."""
+        results = Path(self.env.srcdir).parent / "benchmarks" / "results"
         texts = {
             "definitions": generate.definitions_table,
             "rates": generate.rates_table,
@@ -24,9 +25,9 @@ class Generated(SphinxDirective):
             "metrics": generate.metrics_table,
             "checks": generate.checks_table,
             "changelog": lambda: generate.changelog(Path(self.env.srcdir) / "changes"),
-            "benchmark": lambda: generate.benchmark_table(
-                Path(self.env.srcdir).parent / "benchmarks" / "results",
-                self.arguments[1],
+            "benchmark": lambda: generate.benchmark_table(results, self.arguments[1]),
+            "comparison": lambda: generate.comparison_table(
+                results, *self.arguments[1:]
             ),
         }
         text = texts[self.arguments[0]]()
