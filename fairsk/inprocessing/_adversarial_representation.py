@@ -166,6 +166,10 @@ class AdversarialRepresentation(
     batches are drawn differently for the two. The groups of a batch are weighted by
     their size in all data, so a batch may lack one.
 
+    X is dense. Training runs for `max_iter` epochs: there is no early stopping, since
+    the losses of a game do not fall together and none of them says when to stop. Try
+    several `max_iter`, and keep the code that a probe and a model do best on.
+
     If a loss becomes infinite or NaN, training stops with a warning, and the state
     of the epoch before is kept.
 
