@@ -383,7 +383,13 @@ class ThresholdOptimizer(BasePostprocessor):
                     replace(limit, tolerance=share * limit.tolerance)
                     for limit in programme.limits
                 ]
-                yield share, self._solve(replace(programme, limits=tight))
+                try:
+                    solution = self._solve(replace(programme, limits=tight))
+                except InfeasibleError:
+                    if share == 1:
+                        raise
+                    continue  # the first candidate is the safest that there is
+                yield share, solution
 
         def count(solution):
             decided = Policy.of_mixture(*solution).decide(

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from scipy.stats import binom
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 
 from fairsk.datasets import make_biased_classification
@@ -12,7 +13,7 @@ from fairsk.postprocessing._certificate import (
     disparity_p_value,
     pair_p_value,
 )
-from fairsk.postprocessing._programme import Limit
+from fairsk.postprocessing._programme import InfeasibleError, Limit
 
 
 def _limit(tolerance, disparity="difference"):
@@ -111,6 +112,22 @@ def test_certified_disparity_holds_on_the_population(population, cv, fairness):
     counts = np.zeros((2, 2, 2))
     np.add.at(counts, (group[6_000:], y[6_000:], y_pred), 1)
     assert DEFINITIONS[fairness].disparity(counts) <= 0.12
+
+
+def test_candidates_that_are_infeasible_are_passed_over(population):
+    X, y, group = (part[:6_000] for part in population)
+    model = ThresholdOptimizer(
+        LogisticRegression(),
+        bounds={"true_positive_rate": (0.8, None), "false_positive_rate": (None, 0.22)},
+        cv=0.5,
+        confidence=0.95,
+        tolerance=0.2,
+        random_state=0,
+    ).fit(X, y, sensitive_features=group)
+    assert model.certificate_.solved_tolerance > 0
+    exact = clone(model).set_params(tolerance=0.0, confidence=None)
+    with pytest.raises(InfeasibleError):
+        exact.fit(X, y, sensitive_features=group)
 
 
 def test_too_few_rows_raise_and_say_how_many_would_do(population):
