@@ -76,6 +76,7 @@ FULL_BATCH = {
 
 # Parameters of each instance, by the name of the class.
 INSTANCES = {
+    "FairGradientBoostingClassifier": [{"max_iter": 40}],
     "FairMLPClassifier": [{"hidden_layer_sizes": 10, **FULL_BATCH}],
     "FairMLPClassifierCV": [
         {

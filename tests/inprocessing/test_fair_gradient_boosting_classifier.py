@@ -224,6 +224,22 @@ def test_weight_zero_is_no_sample(biased):
     np.testing.assert_array_equal(trees.decision_function(X), expected)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("fairness", ["demographic_parity", "equalized_odds"])
+@pytest.mark.parametrize("tolerance", [None, 0.05, 0.0])
+def test_weights_are_repetitions_in_any_order(fairness, tolerance):
+    rng = np.random.default_rng(0)
+    groups, weight = rng.integers(3, size=300), rng.integers(4, size=300)
+    X = np.c_[rng.normal(size=(300, 3)).round(1), rng.integers(2, size=300)]
+    y = (X[:, 0] + groups / 2 + rng.normal(size=300) > 0.5).astype(int)
+    rows = rng.permutation(np.repeat(np.arange(300), weight))
+    trees = FairGradientBoostingClassifier(fairness, tolerance=tolerance, max_iter=50)
+    trees.fit(X, y, sensitive_features=groups, sample_weight=weight)
+    weighted = trees.decision_function(X)
+    trees.fit(X[rows], y[rows], sensitive_features=groups[rows])
+    np.testing.assert_allclose(trees.decision_function(X), weighted, rtol=1e-6)
+
+
 def test_threads_change_nothing(biased):
     X, y, groups = biased
     one, two = (
