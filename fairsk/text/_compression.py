@@ -64,7 +64,8 @@ def compress(classifier, method, *, amount=None, X=None):
     Returns
     -------
     compressed : FairTransformerClassifier
-        A fitted classifier, whose clones know nothing of the compression.
+        A fitted classifier. It pickles as it is, but for clones and further fits the
+        compression is gone.
 
     See Also
     --------
@@ -104,6 +105,7 @@ def compress(classifier, method, *, amount=None, X=None):
         _replace_linear(module, change)
         frozen = frozen and _replace_in_prefix(frozen, change)
     compressed._parts = module.eval(), frozen
+    compressed._is_compressed = True
     return compressed
 
 

@@ -349,6 +349,7 @@ class FairTransformerClassifier(
             texts = [texts[i] for i in kept]
             y_codes, codes, weight = y_codes[kept], codes[kept], weight[kept]
             weight = torch.as_tensor(weight / weight.mean()).float()
+        self._is_compressed = False
         twins = self._swap(texts)
         device = resolve_device(self.device, owner=type(self).__name__)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -451,7 +452,9 @@ class FairTransformerClassifier(
         """State without the weights that were not trained."""
         state = dict(super().__getstate__())
         if "_parts" in state:
-            state["_parts"] = None
+            # What was compressed cannot be made again of the trained weights.
+            if not getattr(self, "_is_compressed", False):
+                state["_parts"] = None
             state["trained_state_"] = {
                 name: value.cpu() for name, value in state["trained_state_"].items()
             }

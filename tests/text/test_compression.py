@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -47,6 +49,8 @@ def test_the_original_stays_and_the_version_differs(clf, method):
     np.testing.assert_array_equal(clf.predict_proba(TEXTS), before)
     assert np.abs(after - before).max() < 0.5
     assert clf.get_params() == clone(clf).get_params()
+    again = pickle.loads(pickle.dumps(small)).predict_proba(TEXTS)
+    np.testing.assert_allclose(again, after, atol=1e-6)
     if method == "pca":  # there are four texts, and more components than that
         np.testing.assert_allclose(after, before, atol=1e-4)
     else:
