@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmarks.datasets import BASE_MODELS, TASKS
+from benchmarks.datasets import TASKS
 from benchmarks.objective import Bar, Entry, frontier_area, frontier_points
 from benchmarks.score_methods import error_parity, fairsk_thresholds
 from benchmarks.scores import memory, score_task
@@ -14,6 +14,8 @@ TOLERANCES = (0.0, 0.01, 0.02, 0.05, 0.1)
 LIMITS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 1.0)
 # Developed on seeds 0 to 4; these are for the report.
 SEEDS = range(5, 10)
+# The network of (64, 64) that the protocol has too takes an hour to score Adult.
+BASES = ("logistic", "boosting")
 VALIDATION = "error-parity on validation"
 OUT_OF_FOLD = "error-parity on out-of-fold scores"
 PLAIN = "fairsk"
@@ -88,7 +90,7 @@ def _run(n_rows, context):
     methods = [m for m in METHODS if has_peer or METHODS[m][2] is not error_parity]
     tasks = ["compas/2"] if context.quick else list(TASKS)
     seeds = range(1) if context.quick else SEEDS
-    bases = ("logistic",) if context.quick else tuple(BASE_MODELS)
+    bases = ("logistic",) if context.quick else BASES
     rows = []
     for fairness in FAIRNESS:
         runs, areas = [], {method: [] for method in methods}
@@ -174,64 +176,52 @@ def _floor(fairness, runs):
     )
 
 
-def _is(fairness):
-    return lambda row: row["method"] == OURS and row["fairness"] == fairness
-
-
-def _bars(what, column, limits, **side):
-    (name,) = side
-    return tuple(
-        Bar(f"{fairness}: {what}", _is(fairness), column, **{name: limit})
-        for fairness, limit in zip(FAIRNESS, limits)
-    )
-
-
 _POINTS, _MORE = "points over error-parity", "disparity over error-parity"
+# What is asked, the column, and the bar of each definition: at least, or at most.
+_BARS = (
+    (
+        "points over error-parity on validation",
+        f"{_POINTS}, validation",
+        (0.4, 0.7, 0.3),
+    ),
+    ("disparity over error-parity on validation", f"{_MORE}, validation", None),
+    ("points over error-parity, same scores", f"{_POINTS}, out-of-fold", (0.0,) * 3),
+    ("disparity over error-parity, same scores", f"{_MORE}, out-of-fold", None),
+    ("hypervolume over the better error-parity", "HV over the best peer", (0.0,) * 3),
+)
+
+
+def _bars(method):
+    return [
+        Bar(
+            f"{method}, {fairness}: {what}",
+            _is(method, fairness),
+            column,
+            at_most=0.0 if least is None else None,
+            at_least=None if least is None else least[position],
+        )
+        for what, column, least in _BARS
+        for position, fairness in enumerate(FAIRNESS)
+    ]
+
+
+def _is(method, fairness):
+    return lambda row: row["method"] == method and row["fairness"] == fairness
+
+
 ENTRY = Entry(
     name="thresholds_quality",
     title="Thresholds on new data: accuracy and disparity for what was asked",
     run=_run,
     sizes=(None,),
     peers=("error_parity",),
-    bars=(
-        *_bars(
-            "points of accuracy over error-parity on validation",
-            f"{_POINTS}, validation",
-            (0.4, 0.7, 0.3),
-            at_least=None,
-        ),
-        *_bars(
-            "test disparity over error-parity on validation",
-            f"{_MORE}, validation",
-            (0.0,) * 3,
-            at_most=None,
-        ),
-        *_bars(
-            "points of accuracy over error-parity on the same scores",
-            f"{_POINTS}, out-of-fold",
-            (0.0,) * 3,
-            at_least=None,
-        ),
-        *_bars(
-            "test disparity over error-parity on the same scores",
-            f"{_MORE}, out-of-fold",
-            (0.0,) * 3,
-            at_most=None,
-        ),
-        *_bars(
-            "hypervolume over the better error-parity",
-            "HV over the best peer",
-            (0.0,) * 3,
-            at_least=None,
-        ),
-    ),
-    notes="Seeds 5 to 9 (developed on 0 to 4), all six tasks, logistic regression, "
-    "gradient boosting and a network of (64, 64), asked tolerances 0, 0.01, 0.02, 0.05 "
-    "and 0.1. fairsk fits thresholds on 5-fold out-of-fold scores and predicts with "
-    "the model of all rows, as it comes and with `smoothing=True, randomize=True`; the "
-    "bars are about the latter. `systematic` averages the rates over seeds before the "
-    "gap is taken, the noise floor is what perfectly fair predictors with these rates "
-    "would show. HV takes for each seed the best accuracy, over base models and asked "
-    "tolerances, whose disparity on the scores that thresholds were fitted on is "
-    "within a limit.",
+    bars=(*_bars(PLAIN), *_bars(OURS)),
+    notes="Seeds 5 to 9 (developed on 0 to 4), all six tasks, logistic regression and "
+    "gradient boosting, asked tolerances 0, 0.01, 0.02, 0.05 and 0.1. fairsk fits "
+    "thresholds on 5-fold out-of-fold scores and predicts with the model of all rows, "
+    "as it comes and with `smoothing=True, randomize=True`. `systematic` averages the "
+    "rates over seeds before the gap is taken, the noise floor is what perfectly fair "
+    "predictors with these rates would show. HV takes for each seed the best accuracy, "
+    "over base models and asked tolerances, whose disparity on the scores that "
+    "thresholds were fitted on is within a limit.",
 )
