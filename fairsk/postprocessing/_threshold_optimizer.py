@@ -130,8 +130,8 @@ class ThresholdOptimizer(BasePostprocessor):
         Whether thresholds are chosen on the probability of a positive given score and
         group instead of the labels: a logistic curve with an offset and a slope of each
         group, shrunk towards everybody's. It takes the noise out of the labels, which
-        thresholds otherwise follow; best where a group has hundreds of rows rather than
-        hundreds of thousands. The tolerance then holds for the expected labels.
+        thresholds otherwise follow: on small data accuracy rises, and the disparity of
+        new data a little with it. The tolerance then holds for the expected labels.
         Decisions that are not group aware have no use for it.
     confidence : float, default=None
         With this probability over the draw of the calibration rows, the true disparity
