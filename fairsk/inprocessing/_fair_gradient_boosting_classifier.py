@@ -29,6 +29,8 @@ from fairsk.utils._sklearn import (
 # Share of the samples, in what a rate looks at, from which a group's multipliers move
 # at full speed. The rates of a rarer group answer to smaller steps.
 _FULL_SHARE = 0.2
+# Where the tolerance is out of reach, rounds are as fair as each other within this.
+_SLACK = 1e-3
 # Gradients are multiples of this: then sums of them do not depend on the order of the
 # rows, nor on whether a row is there twice or has the weight 2.
 _GRADIENT_STEP = 2.0**-16
@@ -119,8 +121,8 @@ class FairGradientBoostingClassifier(GroupAwareMixin, ClassifierMixin, BaseEstim
     on.
 
     With a tolerance, the model is that of the round with the least loss among those of
-    the second half that keep it. If none does, it is the fairest of them, with a
-    warning that says what was reached.
+    the second half that keep it. If none does, it is one of the fairest of them, with
+    a warning that says what was reached.
 
     Missing values go to the side of a split where they fit best. So do the zeros of a
     sparse X, as one value that may be on either side of the others. Nothing is drawn at
@@ -492,10 +494,10 @@ class _Lagrangian:
         n_rounds = len(self.losses) - 1
         rounds = np.arange((n_rounds + 1) // 2, n_rounds + 1)
         disparity = np.nan_to_num(np.array(self.disparities)[rounds])
-        kept = disparity <= self.tolerance
+        reached = disparity.min()
+        limit = self.tolerance if reached <= self.tolerance else reached + _SLACK
         loss = np.array(self.losses)[rounds]
-        best = np.where(kept, loss, np.inf) if kept.any() else disparity
-        return int(rounds[best.argmin()])
+        return int(rounds[np.where(disparity <= limit, loss, np.inf).argmin()])
 
     def _push(self, differences):
         """Forces on the differences: multipliers plus what damps their swings."""
