@@ -58,7 +58,7 @@ class AdversarialLoss(Objective):
         with torch.no_grad():  # nothing may depend on which group comes first
             self.adversary[-1].weight.zero_()
             self.adversary[-1].bias.zero_()
-        for name in ("shares", "centres", "scales"):
+        for name in ("shares", "centres", "scales", "places"):
             self.register_buffer(name, torch.zeros(0))
 
     def prepare(self, dataset, n_batches):
@@ -76,6 +76,7 @@ class AdversarialLoss(Objective):
             self.centres, self.scales, factors, kept = _moments(dataset.groups, mass)
             shares = strata[kept].T * factors
         self.kept = kept
+        self.places = torch.eye(len(self.strata)).to(dataset.X)[kept]
         self.shares = torch.as_tensor(shares).to(dataset.X)
 
     def known(self, seen, y_true, groups, sample_weight=None):
@@ -97,7 +98,7 @@ class AdversarialLoss(Objective):
         known : float tensor of shape ()
             0 nothing, 1 all.
         """
-        told = self.adversary(by_stratum(seen, self.kept, len(self.strata)))
+        told = self.adversary(by_stratum(seen, self.places))
         y = y_true if self.n_classes else torch.zeros_like(groups, dtype=torch.long)
         n_compared = max(len(self.kept), 1)
         if self.n_groups:
@@ -223,7 +224,7 @@ class RepresentingPerceptron(MultilayerPerceptron):
         return last(X), X
 
 
-def by_stratum(seen, kept, n_strata):
+def by_stratum(seen, places):
     """What the adversary sees of each sample in each stratum that it is asked of.
 
     Columns of their own for each stratum let a linear adversary differ between them, as
@@ -233,10 +234,8 @@ def by_stratum(seen, kept, n_strata):
     ----------
     seen : float tensor of shape (n_samples, n_inputs)
         What it is to read the attribute from.
-    kept : list of int of length n_kept
-        The strata.
-    n_strata : int
-        Number of all strata.
+    places : float tensor of shape (n_kept, n_strata)
+        A one in the place of each stratum that it is asked of.
 
     Returns
     -------
@@ -244,9 +243,8 @@ def by_stratum(seen, kept, n_strata):
         The columns and a constant, in the place of the stratum; 0 elsewhere.
     """
     seen = functional.pad(seen, (0, 1), value=1.0)
-    if n_strata == 1:
+    if places.shape[1] == 1:
         return seen[:, None]
-    places = torch.eye(n_strata).to(seen)[kept]
     return (places[None, :, :, None] * seen[:, None, None]).flatten(2)
 
 
