@@ -141,7 +141,12 @@ def _read(tables, fairness):
         "disparity": float(np.mean([definition.disparity(t) for t in tables])),
         "systematic": float(definition.disparity(sum(tables))),
         "noise floor": float(
-            np.mean([noise_floor_of_counts(t.astype(float), fairness) for t in tables])
+            np.mean(
+                [
+                    noise_floor_of_counts(t.astype(float), fairness, pos_index=1)
+                    for t in tables
+                ]
+            )
         ),
     }
 

@@ -28,7 +28,10 @@ def _run(n_rows, context):
     for task in ["compas/2"] if context.quick else TASKS:
         tables = [_test_counts(task, seed, n_rows) for seed in seeds]
         for fairness in FAIRNESS:
-            floors = [noise_floor_of_counts(t.astype(float), fairness) for t in tables]
+            floors = [
+                noise_floor_of_counts(t.astype(float), fairness, pos_index=1)
+                for t in tables
+            ]
             gaps = [DEFINITIONS[fairness].disparity(t) for t in tables]
             rows.append(
                 {

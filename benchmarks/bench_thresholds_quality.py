@@ -168,7 +168,9 @@ def _floor(fairness, runs):
     return float(
         np.nanmean(
             [
-                noise_floor_of_counts(run["counts"].astype(float), fairness)
+                noise_floor_of_counts(
+                    run["counts"].astype(float), fairness, pos_index=1
+                )
                 for run in runs
                 if run["tolerance"] == 0.02
             ]
