@@ -11,7 +11,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter
 
 from fairsk.base import GroupAwareMixin
-from fairsk.reductions._base import check_labels, inherit_tags
+from fairsk.reductions._base import check_labels
 from fairsk.utils._factorize import factorize
 from fairsk.utils._rows import take_rows
 from fairsk.utils._sklearn import (
@@ -19,7 +19,7 @@ from fairsk.utils._sklearn import (
     Interval,
     _fit_context,
 )
-from fairsk.utils._validation import check_predict_input
+from fairsk.utils._validation import check_predict_input, inherit_tags
 
 
 class DeepFeatureReweightingClassifier(

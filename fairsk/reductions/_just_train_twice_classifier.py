@@ -12,7 +12,6 @@ from fairsk.reductions._base import (
     DelegatingMixin,
     check_labels,
     estimator_has,
-    inherit_tags,
 )
 from fairsk.reductions._learner import (
     constant_classifier,
@@ -26,6 +25,7 @@ from fairsk.utils._sklearn import (
     _check_sample_weight,
     _fit_context,
 )
+from fairsk.utils._validation import inherit_tags
 
 
 class JustTrainTwiceClassifier(
