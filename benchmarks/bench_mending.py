@@ -342,7 +342,7 @@ def _part(name):
 
 
 def _summarise(task, name, of_seeds):
-    row = {"part": _part(name), "data": task, "method": name}
+    row = {"part": _part(name), "data": task, "method": name, "seeds": len(of_seeds)}
     for reading in ("accuracy", "demographic_parity", "equalized_odds"):
         values = [of_seed[reading] for of_seed in of_seeds]
         row[reading.replace("_", " ")] = float(np.mean(values))

@@ -117,7 +117,15 @@ def test_table_of_a_benchmark_has_its_rows_and_notes(generate, tmp_path):
 
 def test_a_comparison_has_a_row_for_each_method_of_its_part(generate, tmp_path):
     rows = [
-        {"n": 9, "part": part, "data": data, "method": method, "gain": gain, "+- g": 0}
+        {
+            "n": 9,
+            "seeds": 5,
+            "part": part,
+            "data": data,
+            "method": method,
+            "gain": gain,
+            "+- g": 0,
+        }
         for part, data, method, gain in [
             ("all", "adult", "plain", 0.5),
             ("one", "adult", "ours", 0.25),

@@ -260,7 +260,7 @@ def comparison_table(folder, name, part):
     Parameters
     ----------
     folder : Path
-        Holds the results, ``<name>.json``. Its rows say `part`, `data` and `method`;
+        Holds the results, ``<name>.json``. Its rows say `part`, `data`, `method`;
         what a method reached is in the other columns, their spread in "+- ...".
     name : str
         Name of the benchmark.
@@ -277,7 +277,7 @@ def comparison_table(folder, name, part):
         return benchmark_table(folder, name)
     result = json.loads(path.read_text())
     rows = [row for row in result["rows"] if row["part"] in ("all", part)]
-    keys = {"n", "part", "data", "method"}
+    keys = {"n", "part", "data", "method", "seeds"}
     measures = [key for key in rows[0] if key not in keys and key[:2] != "+-"]
     cells = {
         (row["method"], row["data"]): " / ".join(f"{row[m]:.3f}" for m in measures)
