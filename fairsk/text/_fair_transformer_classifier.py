@@ -596,8 +596,10 @@ class FairTransformerClassifier(
 
     def _make_net(self, module, frozen, store, dataset, device, seed):
         penalty = get_penalty(self.fairness, self.disparity)
-        if isinstance(penalty, Penalty):
+        if isinstance(penalty, Penalty):  # a plain module cannot tell
             penalty.bind(self.group_labels_)
+            if self.fairness_weight and len(self.group_labels_) > 1:
+                penalty.warn_undefined(self._strata(dataset), self.group_labels_)
         n_samples = len(dataset)
         rows, twins = store.index[:n_samples], store.index[n_samples:]
         n_steps = -(-n_samples // self.batch_size) * self.max_iter
@@ -641,6 +643,12 @@ class FairTransformerClassifier(
             **params,
         )
         return net.initialize()
+
+    def _strata(self, dataset):
+        """Number of samples of each group and class."""
+        shape = len(self.group_labels_), len(self.classes_)
+        cells = (dataset.groups * shape[1] + dataset.y).cpu().numpy()
+        return np.bincount(cells, minlength=shape[0] * shape[1]).reshape(shape)
 
     def _forward(self, X):
         """Logits and embeddings of texts."""

@@ -7,6 +7,7 @@ import torch
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
+from fairsk.definitions import UndefinedRateWarning
 from fairsk.inprocessing._batches import GroupedDataset
 from fairsk.penalties import WassersteinPenalty
 from fairsk.text import FairTransformerClassifier
@@ -345,6 +346,13 @@ def test_groups_are_needed_where_they_are_compared(tiny_bert):
     with pytest.raises(ValueError, match=r"sensitive_features.*group_by"):
         make(tiny_bert).fit(TEXTS, Y)
     make(tiny_bert, train="head", fairness_weight=0).fit(TEXTS, Y)
+
+
+def test_a_group_that_lacks_a_class_is_named(tiny_bert):
+    groups = np.where(Y == 1, "he", GROUPS)
+    clf = make(tiny_bert, train="head", fairness="equal_opportunity")
+    with pytest.warns(UndefinedRateWarning, match="she"):
+        clf.fit(TEXTS, Y, sensitive_features=groups)
 
 
 def test_one_class_raises(tiny_bert):
