@@ -38,7 +38,7 @@ class _Net(torch.nn.Sequential):
 
 def run(size, context):
     """Rows of each way to draw batches and to remember them, for each case."""
-    seeds, max_iter = ((0,), 2) if context.quick else (range(5), 30)
+    seeds, max_iter = ((0,), 2) if context.quick else (range(3), 30)
     rows = []
     for task, fairness, weight in _CASES:
         parts = [_prepared(task, seed, size) for seed in seeds]
@@ -124,7 +124,7 @@ ENTRY = Entry(
     name="batches",
     title="Small batches: plain, stratified, and with a window of batches",
     run=run,
-    sizes=(12_000,),
+    sizes=(6_000,),
     quick_sizes=(1000,),
     bars=(
         Bar(
@@ -135,7 +135,7 @@ ENTRY = Entry(
         ),
     ),
     notes=(
-        "Adult, 12,000 rows, 60/20/20 splits, means over 5 seeds of the test rows. "
+        "Adult, 6,000 rows, 60/20/20 splits, means over 3 seeds of the test rows. "
         "`penalty_seen` is the mean of the penalty over the batches of the last epoch, "
         "`penalty_actual` that of all training rows at its end: the difference is "
         "noise, for which training pays. The penalty of a definition has its window, "

@@ -137,6 +137,10 @@ class FairMLPClassifier(
     disparity of the predicted classes follows, but is not the same number: choose
     `fairness_weight` by the metric, on data that were not trained on.
 
+    A single sensitive feature of floats that are not all whole is continuous. It needs
+    a penalty that takes one, such as "covariance", "hsic" or "distance_correlation";
+    cut it into intervals for the others.
+
     With ``batch_size=n_samples`` and ``dtype="float64"`` a sample of weight 2 counts
     exactly as the sample twice; smaller batches are drawn differently for the two.
 
