@@ -3,7 +3,6 @@
 from fairsk.inprocessing._adversarial_classifier import AdversarialClassifier
 from fairsk.inprocessing._adversarial_regressor import AdversarialRegressor
 from fairsk.inprocessing._adversarial_representation import AdversarialRepresentation
-from fairsk.inprocessing._base import CollapseWarning
 from fairsk.inprocessing._conditioned_fair_mlp_classifier import (
     ConditionedFairMLPClassifier,
 )
@@ -21,6 +20,7 @@ from fairsk.inprocessing._group_dro_classifier import GroupDROClassifier
 from fairsk.inprocessing._lagrangian_net_classifier import LagrangianNetClassifier
 from fairsk.inprocessing._minimax_classifier import MinimaxClassifier
 from fairsk.inprocessing._options import CounterfactualPairing, LipschitzPairing
+from fairsk.inprocessing._reports import CollapseWarning
 
 __all__ = [
     "AdversarialClassifier",

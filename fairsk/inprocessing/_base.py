@@ -1,6 +1,5 @@
 """What all penalised networks share: data, training, prediction."""
 
-import warnings
 from collections import ChainMap
 from numbers import Integral, Real
 
@@ -17,7 +16,6 @@ from fairsk.definitions import (
     DISPARITIES,
     Disparity,
     FairnessDefinition,
-    UndefinedRateWarning,
 )
 from fairsk.groups import (
     Groups,
@@ -28,7 +26,6 @@ from fairsk.groups import (
 )
 from fairsk.inprocessing._batches import GroupedDataset, StratifiedBatches
 from fairsk.inprocessing._device import (
-    PREDICT_ROWS,
     can_fuse,
     choose_batch_size,
     explain_out_of_memory,
@@ -46,6 +43,11 @@ from fairsk.inprocessing._net import (
     predicted_values,
 )
 from fairsk.inprocessing._options import balanced_class_weight
+from fairsk.inprocessing._reports import (
+    TrainingReportsMixin,
+    collapse_of_classes,
+    collapse_of_values,
+)
 from fairsk.penalties import PENALTIES, Penalty, get_penalty
 from fairsk.penalties._base import unmet_requirement
 from fairsk.utils._sklearn import (
@@ -63,21 +65,8 @@ _OPTIMIZERS = {
     "sgd": torch.optim.SGD,
 }
 
-# Share of batches that may lack a rate before the user hears of it.
-_MAX_UNDEFINED = 0.5
 
-# Scores that spread less say nothing of anyone, unless too few steps were made to learn
-# anything. A class with this share of the samples may be all that is predicted.
-_LEAST_SPREAD = 0.01
-_LEAST_STEPS = 50
-_MAX_MAJORITY = 0.9
-
-
-class CollapseWarning(UserWarning):
-    """A network met its penalty by telling nobody apart."""
-
-
-class BaseFairNet(GroupAwareMixin, BaseEstimator):
+class BaseFairNet(TrainingReportsMixin, GroupAwareMixin, BaseEstimator):
     """Base class of estimators that train a torch module with a penalty.
 
     Subclasses say what is trained, by `_module`, and on what target, by being a
@@ -382,73 +371,6 @@ class BaseFairNet(GroupAwareMixin, BaseEstimator):
             )
         return dataset.take(order[n_valid:]), dataset.take(order[:n_valid])
 
-    def _warn_undefined(self, dataset):
-        """Warn of rates that a group cannot define, as it lacks a class."""
-        if len(self.group_labels_) < 2:
-            return
-        strata = dataset.count_strata(len(self.group_labels_), self._n_classes or 1)
-        present = strata.any(axis=1)
-        labels = [g for g, here in zip(self.group_labels_, present) if here]
-        penalty = get_penalty(self.fairness, self.disparity)
-        if isinstance(penalty, Penalty):  # a plain module cannot tell
-            penalty.bind(labels).warn_undefined(strata[present], labels)
-
-    def _report(self, net, n_before, batch_size):
-        """Warn of what went wrong in the epochs of this call."""
-        rows = [row for row in net.history[n_before:] if "train_loss" in row]
-        epoch = dict(net.callbacks_)["monitor"].diverged_epoch_
-        if epoch is not None:
-            self._report_divergence(epoch, is_first=n_before + len(rows) == 1)
-        n_batches = sum(row["train_batch_count"] for row in rows)
-        n_undefined = sum(row["undefined_batches"] for row in rows)
-        if self.fairness_weight and n_undefined > _MAX_UNDEFINED * n_batches:
-            warnings.warn(
-                f"{type(self).__name__} could compare all groups in only "
-                f"{n_batches - n_undefined} of {n_batches} batches: a group (or one of "
-                "its classes) is so rare that the others had no sample of it. Raise "
-                f"batch_size (now {batch_size}).",
-                UndefinedRateWarning,
-                stacklevel=5,
-            )
-
-    def _warn_collapse(self, dataset, stacklevel, owner=None):
-        """Warn of a penalty that is met by predictions which tell nobody apart."""
-        penalised = self.fairness_weight and len(self.group_labels_) != 1
-        n_steps = sum(row.get("train_batch_count", 0) for row in self.net_.history)
-        if not penalised or n_steps < _LEAST_STEPS:
-            return
-        rows = slice(PREDICT_ROWS)
-        self.net_._set_training(False)
-        with torch.inference_mode():
-            outputs = self._link(self.net_.module_(dataset.X[rows]))
-        reason = self._collapse(outputs, dataset.y[rows])
-        if reason:
-            warnings.warn(
-                f"{owner or type(self).__name__} {reason}: the penalty is met by "
-                "telling nobody apart. Lower fairness_weight (now "
-                f"{self.fairness_weight:g}), raise it over some epochs by "
-                "fairness_warmup, or choose it by a score that a constant cannot win, "
-                f"such as {self._fair_score}.",
-                CollapseWarning,
-                stacklevel=stacklevel + 1,
-            )
-
-    def _report_divergence(self, epoch, is_first):
-        advice = (
-            "Lower learning_rate_init, scale the features, or lower fairness_weight."
-        )
-        if is_first:
-            raise ValueError(
-                f"{type(self).__name__} needs a finite loss. It was not finite in the "
-                f"first epoch. {advice}"
-            )
-        warnings.warn(
-            f"The loss of {type(self).__name__} was not finite in epoch {epoch}. "
-            f"Training stopped with the best state before. {advice}",
-            UserWarning,
-            stacklevel=6,
-        )
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -556,15 +478,7 @@ class BaseFairNetClassifier(ClassifierMixin, BaseFairNet):
         return dataset.X.new_tensor(weights)
 
     def _collapse(self, outputs, y):
-        """What is wrong with the predicted probabilities, if they say nothing."""
-        shares = torch.bincount(y) / len(y)
-        if outputs.std(dim=0).max() < _LEAST_SPREAD:
-            return "gives everyone the same scores"
-        predicted = outputs.argmax(dim=1)
-        if (predicted == predicted[0]).all() and shares.max() < _MAX_MAJORITY:
-            label = self.classes_.tolist()[predicted[0]]
-            return f"predicts the class {label!r} for everyone"
-        return None
+        return collapse_of_classes(outputs, y, self.classes_.tolist())
 
 
 class BaseFairNetRegressor(RegressorMixin, BaseFairNet):
@@ -625,9 +539,7 @@ class BaseFairNetRegressor(RegressorMixin, BaseFairNet):
         return None
 
     def _collapse(self, outputs, y):
-        if y.std() > _LEAST_SPREAD > outputs.std():
-            return "predicts the same for everyone"
-        return None
+        return collapse_of_values(outputs, y)
 
 
 class PartialFitMixin:

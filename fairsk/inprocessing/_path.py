@@ -14,13 +14,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from fairsk.definitions import DEFINITIONS, FairnessDefinition, UndefinedRateWarning
 from fairsk.groups import read_columns
-from fairsk.inprocessing._base import _MAX_UNDEFINED, BaseFairNetClassifier
+from fairsk.inprocessing._base import BaseFairNetClassifier
 from fairsk.inprocessing._device import (
     explain_out_of_memory,
     is_out_of_memory,
     resolve_device,
     seeded,
 )
+from fairsk.inprocessing._reports import _MAX_UNDEFINED
 from fairsk.inprocessing._stacked import (
     Fold,
     StackedLoss,
