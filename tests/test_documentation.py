@@ -138,8 +138,8 @@ def test_a_comparison_has_a_row_for_each_method_of_its_part(generate, tmp_path):
     text = generate.comparison_table(tmp_path, "fair", "one")
     assert text.startswith("**Gain** (benchmark ``fair``).")
     assert "   * - method\n     - adult\n     - law\n" in text
-    assert "   * - plain\n     - 0.500\n     - \n" in text
-    assert "   * - ours\n     - 0.250\n     - 1.000" in text
+    assert "   * - plain\n     - .500\n     - \n" in text
+    assert "   * - ours\n     - .250\n     - 1.000" in text
     assert "theirs" not in text
     assert "benchmarks.run slow``" in generate.comparison_table(tmp_path, "slow", "x")
 
