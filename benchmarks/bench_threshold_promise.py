@@ -13,6 +13,7 @@ from fairsk.definitions import DEFINITIONS, RATES
 from fairsk.postprocessing._certificate import CertificateError
 
 TASK_NAMES = ("adult/sex", "compas/2", "law/white")
+FAIRNESS = ("demographic_parity",)
 TOLERANCES = (0.02, 0.05, 0.1)
 N_DRAWS = 200
 # Decisions of a peer that draws anew at each call are averaged.
@@ -100,7 +101,7 @@ def _run(n_rows, context):
     tolerances = (0.1,) if context.quick else TOLERANCES
     tasks = ("compas/2",) if context.quick else TASK_NAMES
     rows = []
-    for fairness in _BOTH:
+    for fairness in FAIRNESS:
         for task in tasks:
             for tolerance in tolerances:
                 rows += _compare(fairness, task, tolerance, n_rows, n_draws, context)
@@ -152,6 +153,5 @@ ENTRY = Entry(
     "200 times n calibration rows are drawn from it with replacement, and disparity "
     "and accuracy are those on the population itself. `refused`: no certificate is "
     "possible (the error says how many rows would do). `points paid`: accuracy lost "
-    "against confidence=None in the same runs. fairlearn has no tolerance for "
-    "equalized odds.",
+    "against confidence=None in the same runs.",
 )
