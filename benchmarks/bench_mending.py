@@ -360,10 +360,11 @@ ENTRY = Entry(
     peers=("aif360", "BlackBoxAuditing", "sklego"),
     notes="Accuracy and the largest difference between groups on 20 % test data, mean "
     "and standard deviation over five splits (`seeds` says so where it is fewer); all "
-    "other rows are trained on. Groups are one-hot columns of X too. German credit has 200 test rows: its differences "
-    "are mostly noise. CorrelationRemover, DisparateImpactRemover and "
-    "OptimizedPreprocessor use the group of the test rows, and so do the peers of the "
-    "first two. CounterfactualAugmenter changes sex or race; on law school these are "
-    "eight races, so eight rows for one. The peers of ReweighingClassifier (AIF360) "
-    "and of CorrelationRemover (fairlearn) compute the same numbers, which tests hold.",
+    "other rows are trained on. Groups are one-hot columns of X too. German credit has "
+    "200 test rows: its differences are mostly noise. CorrelationRemover, "
+    "DisparateImpactRemover and OptimizedPreprocessor use the group of the test rows, "
+    "and so do the peers of the first two. CounterfactualAugmenter changes sex or "
+    "race; on law school these are eight races, so eight rows for one. The peers of "
+    "ReweighingClassifier (AIF360) and of CorrelationRemover (fairlearn) compute the "
+    "same numbers, which tests hold.",
 )
