@@ -128,6 +128,12 @@ class AdversarialMixin(ObjectiveMixin, PerceptronMixin):
         order = np.random.RandomState(seed).permutation(len(dataset))[:_PROBE_ROWS]
         sample = dataset.take(torch.as_tensor(order).to(dataset.X.device))
         seen, y, attribute = self._read(sample)
+        if not np.isfinite(seen).all():
+            raise ValueError(
+                f"{type(self).__name__} needs finite outputs. Its weights became so "
+                "large that they are not. Lower learning_rate_init, scale the features "
+                "and the target, or lower fairness_weight."
+            )
         linear = default_probes(seed, self._is_continuous)["linear"]
         parts = self._parts(seen, y, attribute)
         leaks = [probe_leakage(linear, *part, cv=3, seed=seed) for part in parts]

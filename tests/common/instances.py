@@ -118,7 +118,7 @@ INSTANCES = {
             "hidden_layer_sizes": 10,
             **FULL_BATCH,
             "optimizer": "sgd",
-            "learning_rate_init": 0.3,
+            "learning_rate_init": 0.1,
             "adversary_learning_rate_init": 0.3,
         }
     ],

@@ -402,3 +402,18 @@ def test_what_the_adversary_reads():
     assert adversary_inputs((logit, hidden), logit) is hidden
     assert adversary_inputs(torch.ones(2), torch.ones(2)).shape == (2, 1)
     assert adversary_inputs(None, torch.zeros(2, 3)).shape == (2, 3)
+
+
+def test_outputs_that_overflow_are_an_error(graded):
+    X, y, attribute = graded
+    model = AdversarialRegressor(
+        hidden_layer_sizes=8,
+        optimizer="sgd",
+        learning_rate_init=1.0,
+        batch_size=len(y),
+        max_iter=1,
+        pretrain=0.0,
+        random_state=0,
+    )
+    with pytest.raises(ValueError, match="needs finite outputs"):
+        model.fit(1e10 * X, y, sensitive_features=attribute)
