@@ -5,6 +5,7 @@ import difflib
 import functools
 import inspect
 
+from sklearn.base import is_regressor
 from sklearn.metrics import get_scorer as _sklearn_get_scorer
 from sklearn.metrics import get_scorer_names as _sklearn_get_scorer_names
 from sklearn.metrics import make_scorer
@@ -133,6 +134,9 @@ class GroupAwareScorer(_BaseScorer):
             # scikit-learn keeps predictions by the name of the method. Those that were
             # handed other groups must be kept apart: it also takes a tuple of names,
             # the first of which that exists is called.
+            if method in handed and is_regressor(estimator):
+                # scikit-learn 1.6 takes no tuple for regressors.
+                return getattr(bound, method)(*args)
             key = (method, source) if method in handed else method
             return method_caller(bound, key, *args, **kwargs)
 
