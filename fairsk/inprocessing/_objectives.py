@@ -316,54 +316,71 @@ class LagrangianLoss(Objective):
         self.step_size = step_size
         self.damping = damping
         n_rates = len(definition.value_names(n_classes))
-        # Soft counts and hard counts.
-        self._shape = (2, n_groups, n_classes, n_classes)
+        # Counts of the predicted classes.
+        self._shape = (n_groups, n_classes, n_classes)
         self.running = RunningMean()
         # Of a rate that is too high in a group, and of one that is too low.
         self.register_buffer("multipliers", torch.zeros(2, n_rates, n_groups))
+        tables = zip(("numerators", "denominators"), definition.class_tables(n_classes))
+        for name, table in tables:
+            self.register_buffer(name, torch.as_tensor(table))
 
     def prepare(self, dataset, n_batches):
         """Start without multipliers."""
-        self.multipliers = torch.zeros_like(self.multipliers, dtype=dataset.X.dtype)
+        for name in ("multipliers", "numerators", "denominators"):
+            setattr(self, name, getattr(self, name).to(dataset.X))
+        self.multipliers = torch.zeros_like(self.multipliers)
         self.running = RunningMean(min(DEFAULT_WINDOW, n_batches))
 
     def sums(self, y_pred, y_true, groups, sample_weight=None):
-        """Mean and mass of the losses, and soft and hard counts, of a batch.
-
-        All flat in one tensor, so that sums over batches are one operation.
-        """
+        """Sum of the losses and counts of the predicted classes, flat in one tensor."""
         logits, losses = self.losses(y_pred, y_true)
+        if sample_weight is not None:
+            losses = losses * sample_weight
+        counts = self._counts(logits, y_true, groups, sample_weight)
+        return torch.cat([losses.sum()[None], counts.flatten()])
+
+    def _counts(self, logits, y_true, groups, sample_weight):
         hard = functional.one_hot(logits.detach().argmax(dim=1), self.n_classes)
-        counts = group_counts(
+        return group_counts(
             groups,
             y_true,
-            torch.stack([logits.softmax(dim=1), hard.to(logits)]),
+            hard.to(logits),
             n_groups=self.n_groups,
             n_classes=self.n_classes,
             sample_weight=sample_weight,
         )
-        if sample_weight is not None:
-            losses = losses * sample_weight
-        return torch.cat([losses.sum()[None], counts.flatten()])
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Lagrangian of a batch."""
-        sums = self.sums(y_pred, y_true, groups, sample_weight)
-        loss = sums[0] / len(y_true)
-        if self.n_groups == 1:
-            return loss
-        counts = sums[1:].view(self._shape)
-        soft, hard = self.definition.values(
-            self.running(counts) if self.training else counts
-        )
-        excess = self._excess(hard.detach())
+        logits, losses = self.losses(y_pred, y_true)
+        if self.n_groups > 1:
+            with torch.no_grad():
+                counts = self._counts(logits, y_true, groups, sample_weight)
+                counts = self.running(counts) if self.training else counts
+                costs = self._costs(counts)
+            # The rates are linear: their price is one of each predicted class, by the
+            # group and label of the sample. It is a sum over the samples, not a mean.
+            priced = costs[groups, y_true] * logits.softmax(dim=1)
+            losses = losses + len(y_true) * priced.sum(dim=1)
+        if sample_weight is not None:
+            losses = losses * sample_weight
+        return losses.mean()
+
+    def _costs(self, counts):
+        """What it costs to predict each class, by group and label.
+
+        While training, the multipliers make their step before.
+        """
+        excess = self._excess(self.definition.values(counts))
         if self.training:
             self.multipliers = functional.relu(
                 self.multipliers + self.step_size * excess
             )
-        prices = functional.relu(self.multipliers + self.damping * excess)
-        rates = torch.where(soft.isnan(), 0.0, soft)
-        return loss + ((prices[0] - prices[1]) * rates).sum()
+        above, below = functional.relu(self.multipliers + self.damping * excess)
+        mass = torch.einsum("rij,gij->rg", self.denominators.to(counts), counts)
+        prices = torch.where(mass > 0, (above - below) / mass, 0.0)
+        return torch.einsum("rg,rij->gij", prices, self.numerators.to(counts))
 
     def _excess(self, values):
         """By how much each rate leaves a band around the middle of the groups."""
@@ -378,7 +395,7 @@ class LagrangianLoss(Objective):
 
     def judge(self, sums):
         """Readings over all samples, by the sums over them."""
-        counts = sums[1:].view(self._shape)[1]
+        counts = sums[1:].view(self._shape)
         disparity = self.definition.disparity(counts)
         disparity = torch.where(disparity.isnan(), 0.0, disparity)
         return {
