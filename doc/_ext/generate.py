@@ -280,14 +280,14 @@ def comparison_table(folder, name, part):
     keys = {"n", "part", "data", "method", "seeds"}
     measures = [key for key in rows[0] if key not in keys and key[:2] != "+-"]
     cells = {
-        (row["method"], row["data"]): "/".join(_share(row[m]) for m in measures)
+        (row["method"], row["data"]): " ".join(_share(row[m]) for m in measures)
         for row in rows
     }
     methods, data = (list(dict.fromkeys(column)) for column in zip(*cells))
     table = [["method", *data]]
     table += [[method, *(cells.get((method, d), "") for d in data)]
               for method in methods]  # fmt: skip
-    title = f"**{'/'.join(measures).capitalize()}** (benchmark ``{name}``)."
+    title = f"**{', '.join(measures).capitalize()}** (benchmark ``{name}``)."
     text = _table(table, widths=[32, *([17] * len(data))])
     return "\n\n".join([title, text, result["notes"]])
 
