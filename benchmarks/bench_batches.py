@@ -20,7 +20,6 @@ _SMALL, _LARGE = 64, 512
 _CASES = (
     ("adult/sex", "demographic_parity", 1.0),
     ("adult/sex", "equalized_odds", 1.0),
-    ("adult/race", "demographic_parity", 1.0),
     ("adult/sex", "wasserstein", 1.0),
 )
 
@@ -38,7 +37,7 @@ class _Net(torch.nn.Sequential):
 
 def run(size, context):
     """Rows of each way to draw batches and to remember them, for each case."""
-    seeds, max_iter = ((0,), 2) if context.quick else (range(3), 30)
+    seeds, max_iter = ((0,), 2) if context.quick else (range(2), 15)
     rows = []
     for task, fairness, weight in _CASES:
         parts = [_prepared(task, seed, size) for seed in seeds]
@@ -135,7 +134,8 @@ ENTRY = Entry(
         ),
     ),
     notes=(
-        "Adult, 6,000 rows, 60/20/20 splits, means over 3 seeds of the test rows. "
+        "Adult, 6,000 rows, 60/20/20 splits, means over 2 seeds of the test rows, "
+        "15 epochs. "
         "`penalty_seen` is the mean of the penalty over the batches of the last epoch, "
         "`penalty_actual` that of all training rows at its end: the difference is "
         "noise, for which training pays. The penalty of a definition has its window, "
