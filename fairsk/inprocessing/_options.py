@@ -115,9 +115,11 @@ class FairMixup(LossTerm):
     .. math:: \lambda \sum_{g < h} \Big| \mathrm{E}\,
         \frac{d}{dt} s\big((1 - t) x_g + t x_h\big) \Big|
 
-    averaged over the pairs of groups, at t from Beta(alpha, alpha). The integral of
-    the slope over t is the gap between the mean scores of the groups, so a small slope
-    all along the way is a small gap that also holds between the samples.
+    averaged over the pairs of groups, at a t from Beta(alpha, alpha) that all paths of
+    a batch share. The integral of the slope over t is the gap between the mean scores
+    of the groups, so a small slope all along the way is a small gap that also holds
+    between the samples. (With a t for each path, slopes up here and down there would
+    cancel, and nothing but the gap would be left.)
 
     Parameters
     ----------
@@ -166,8 +168,9 @@ class FairMixup(LossTerm):
 
     def _scores_between(self, module, criterion, start, stop):
         concentration = start.new_tensor(self.alpha)
-        t = torch.distributions.Beta(concentration, concentration).sample((len(start),))
-        t = t.to(start.dtype).requires_grad_()
+        t = torch.distributions.Beta(concentration, concentration).sample()
+        # A place for each path, to differentiate by, though it is the same for all.
+        t = t.to(start.dtype).repeat(len(start)).requires_grad_()
         between = start + t[:, None] * (stop - start)
         return score_columns(criterion.scores(module(between), len(start))), t
 

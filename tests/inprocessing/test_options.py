@@ -131,6 +131,24 @@ def test_mixup_of_a_linear_score_is_the_gap_along_the_weights(batch):
     torch.testing.assert_close(value, 2.0 * sum(gaps) / 3)
 
 
+def test_mixup_sees_slopes_along_the_way_that_leave_no_gap():
+    class Square(torch.nn.Module):
+        def forward(self, X):
+            return X.square()
+
+    # From -1 to 1 the square has the slope 4 (2 t - 1), and ends where it began.
+    groups = torch.arange(400) % 2
+    X = (2.0 * groups - 1.0)[:, None]
+    samples = {"X": X, "groups": groups, "sample_weight": None}
+    torch.manual_seed(0)
+    values = [
+        FairMixup(1.0, 2)(Square(), of_regression(), samples, groups, None).item()
+        for _ in range(500)
+    ]
+    # The weight 2 times the mean of |4 (2 t - 1)| over uniform t.
+    assert np.mean(values) == pytest.approx(2.0 * 2.0, rel=0.1)
+
+
 def test_mixup_within_classes_joins_none_of_two(batch):
     model, samples, y = batch
     # Each group has one class of its own: nothing to join.
