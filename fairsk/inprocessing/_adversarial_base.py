@@ -67,6 +67,10 @@ class AdversarialMixin(ObjectiveMixin, PerceptronMixin):
         return self.net_.criterion_.adversary
 
     @property
+    def _milder(self):
+        return f"Lower fairness_weight (now {self.fairness_weight:g}), raise pretrain"
+
+    @property
     def _net_class(self):
         return ProjectionNet if self.method == "projection" else FairNet
 
@@ -122,6 +126,7 @@ class AdversarialMixin(ObjectiveMixin, PerceptronMixin):
 
     def _train_net(self, dataset, seed, epochs):
         super()._train_net(dataset, seed, epochs)
+        self._probe_seed = seed
         self.leakage_ = 0.0
         if not self.net_.criterion_.has_game:
             return
@@ -215,7 +220,8 @@ class AdversarialMixin(ObjectiveMixin, PerceptronMixin):
             tensors[1] = np.zeros(len(attribute), dtype=dtype)
         tensors = [torch.as_tensor(tensor).to(device) for tensor in tensors]
         parts = self._parts(*self._read(GroupedDataset(*tensors)))
-        seed = 0 if self.random_state is None else self._random_state.randint(2**31 - 1)
+        # That of the fit: a probe asked twice answers alike, and draws from no state.
+        seed = self._probe_seed
         return {
             name: max(
                 (probe_leakage(probe, *part, cv=5, seed=seed) for part in parts),

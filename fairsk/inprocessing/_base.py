@@ -386,7 +386,6 @@ class BaseFairNetClassifier(ClassifierMixin, BaseFairNet):
     }
 
     _link = staticmethod(class_probabilities)
-    _fair_score = "balanced accuracy (class_weight='balanced' trains for it)"
     class_weight = None
 
     def predict(self, X):
@@ -419,6 +418,12 @@ class BaseFairNetClassifier(ClassifierMixin, BaseFairNet):
             Probabilities, in the order of `classes_`.
         """
         return self._outputs(self._check_predict_data(X))
+
+    @property
+    def _fair_score(self):
+        if "class_weight" in self.get_params(deep=False):
+            return "balanced accuracy (class_weight='balanced' trains for it)"
+        return "balanced accuracy"
 
     @property
     def _n_classes(self):

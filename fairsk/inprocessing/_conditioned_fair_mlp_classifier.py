@@ -289,6 +289,13 @@ class ConditionedFairMLPClassifier(
         penalty = get_penalty(self.fairness, self.disparity)
         return ConditionedLoss, {"penalty": penalty}
 
+    def _respond(self, X):
+        return self.net_.module_(X, self.fairness_weight_)
+
+    @property
+    def _milder(self):
+        return f"Lower default_fairness_weight (now {self.fairness_weight_:g})"
+
     def _monitor(self):
         return LastEpoch()
 

@@ -244,6 +244,10 @@ class LagrangianNetClassifier(
         """The disparity that was reached."""
         return self._readings["disparity"]
 
+    @property
+    def _milder(self):
+        return f"Raise tolerance (now {self.tolerance:g})"
+
     def _objective(self):
         definition = get_definition(self.fairness)
         if not definition.is_linear:

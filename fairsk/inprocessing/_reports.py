@@ -63,23 +63,36 @@ class TrainingReportsMixin:
         rows = slice(PREDICT_ROWS)
         self.net_._set_training(False)
         with torch.inference_mode():
-            outputs = self._link(self.net_.module_(dataset.X[rows]))
+            outputs = self._link(self._respond(dataset.X[rows]))
         reason = self._collapse(outputs, dataset.y[rows])
         if reason:
             warnings.warn(
                 f"{owner or type(self).__name__} {reason}: the penalty is met by "
-                "telling nobody apart. Lower fairness_weight (now "
-                f"{self.fairness_weight:g}), raise it over some epochs by "
-                "fairness_warmup, or choose it by a score that a constant cannot win, "
-                f"such as {self._fair_score}.",
+                f"telling nobody apart. {self._milder}, or choose it by a score that "
+                f"a constant cannot win, such as {self._fair_score}.",
                 CollapseWarning,
                 stacklevel=stacklevel + 1,
             )
 
-    def _report_divergence(self, epoch, is_first):
-        advice = (
-            "Lower learning_rate_init, scale the features, or lower fairness_weight."
+    def _respond(self, X):
+        """Output of the module, as it would predict."""
+        return self.net_.module_(X)
+
+    @property
+    def _milder(self):
+        """How to ask for less fairness."""
+        return (
+            f"Lower fairness_weight (now {self.fairness_weight:g}), raise it over some "
+            "epochs by fairness_warmup"
         )
+
+    def _report_divergence(self, epoch, is_first):
+        advice = "Lower learning_rate_init, or scale the features."
+        if "fairness_weight" in self.get_params(deep=False):
+            advice = (
+                "Lower learning_rate_init, scale the features, or lower "
+                "fairness_weight."
+            )
         if is_first:
             raise ValueError(
                 f"{type(self).__name__} needs a finite loss. It was not finite in the "

@@ -258,6 +258,15 @@ def test_leakage_is_that_of_a_fresh_classifier(biased):
     assert set(probes) == {"linear", "mlp"}
 
 
+def test_probe_asked_twice_answers_alike(biased):
+    X, y, groups = biased
+    clf = AdversarialClassifier(**QUICK).fit(X, y, sensitive_features=groups)
+    first, second = (
+        clf.probe(X[:200], sensitive_features=groups[:200]) for _ in range(2)
+    )
+    assert first == second
+
+
 def test_probe_within_labels_needs_them_and_takes_the_worst(biased):
     X, y, groups = biased
     clf = AdversarialClassifier(**QUICK, fairness="equalized_odds")

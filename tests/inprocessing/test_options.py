@@ -1,5 +1,8 @@
 """Options of all networks: attacks, mixup, individual fairness, class weights."""
 
+import re
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -10,13 +13,18 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from fairsk.datasets import make_biased_classification
 from fairsk.inprocessing import (
+    AdversarialClassifier,
+    AdversarialRegressor,
     CollapseWarning,
+    ConditionedFairMLPClassifier,
     CounterfactualPairing,
     FairMLPClassifier,
     FairMLPClassifierCV,
     FairMLPRegressor,
     FairNetClassifier,
     FairNetRegressor,
+    GroupDROClassifier,
+    LagrangianNetClassifier,
     LipschitzPairing,
 )
 from fairsk.inprocessing._batches import GroupedDataset
@@ -413,6 +421,56 @@ def test_collapse_of_a_regressor_warns(data):
     clf = FairMLPRegressor(8, fairness="wasserstein", fairness_weight=1000.0, **BATCHES)
     with pytest.warns(CollapseWarning, match="predicts the same for everyone"):
         clf.fit(X, X[:, 0] + groups, sensitive_features=groups)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        FairMLPClassifier,
+        FairMLPRegressor,
+        AdversarialClassifier,
+        AdversarialRegressor,
+        ConditionedFairMLPClassifier,
+        LagrangianNetClassifier,
+    ],
+)
+def test_remedies_of_a_collapse_are_parameters_of_the_estimator(
+    make, data, monkeypatch
+):
+    X, y, groups = data
+    monkeypatch.setattr(make, "_collapse", lambda *args: "says nothing")
+    monkeypatch.setattr("fairsk.inprocessing._reports._LEAST_STEPS", 0)
+    model = make(max_iter=2, random_state=0, device="cpu")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y, sensitive_features=groups)
+    (message,) = [str(w.message) for w in caught if w.category is CollapseWarning]
+    names = re.findall(r"[a-z]+(?:_[a-z]+)+", message)
+    assert set(names) <= set(model.get_params())
+    assert "Lower" in message or "Raise" in message
+
+
+def test_collapse_of_a_conditioned_network_is_judged_at_its_own_weight(data):
+    X, y, groups = data
+    seen = []
+
+    class Watched(ConditionedFairMLPClassifier):
+        def _collapse(self, outputs, y):
+            seen.append(outputs)
+
+    clf = Watched(max_iter=10, batch_size=100, random_state=0, device="cpu")
+    clf.fit(X, y, sensitive_features=groups)
+    np.testing.assert_allclose(seen[0].numpy(), clf.predict_proba(X), rtol=1e-6)
+
+
+def test_remedy_of_a_divergence_is_a_parameter_of_the_estimator(data):
+    X, y, groups = data
+    clf = GroupDROClassifier(
+        optimizer="sgd", learning_rate_init=1e30, random_state=0, device="cpu"
+    )
+    with pytest.raises(ValueError, match="or scale the features") as raised:
+        clf.fit(X, y, sensitive_features=groups)
+    assert "fairness_weight" not in str(raised.value)
 
 
 def test_collapse_of_the_chosen_member_of_a_path_warns(data):
