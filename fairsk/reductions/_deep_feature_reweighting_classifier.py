@@ -81,6 +81,8 @@ class DeepFeatureReweightingClassifier(
     Every cell of group and label that has rows needs some among those that are kept
     for the head; the smallest decides how many rows a draw has.
 
+    It takes no weights of samples: that each cell counts the same is the method.
+
     References
     ----------
     Kirichenko, Izmailov & Wilson (2023). Last layer re-training is sufficient for
@@ -197,7 +199,14 @@ class DeepFeatureReweightingClassifier(
                 [rng.choice(rows, self.cell_size_, replace=False) for rows in by_cell]
             )
             rows.sort()
-            heads.append(self._new_head().fit(features[rows], y[rows]))
+            head = self._new_head().fit(features[rows], y[rows])
+            if not hasattr(head, "coef_"):
+                raise ValueError(
+                    f"{type(self).__name__} needs a linear head, with coef_ and "
+                    f"intercept_, to average its draws. Got {type(head).__name__}. "
+                    "Choose a linear classifier, or None."
+                )
+            heads.append(head)
         self.coef_ = np.mean([head.coef_ for head in heads], axis=0)
         self.intercept_ = np.mean([head.intercept_ for head in heads], axis=0)
 

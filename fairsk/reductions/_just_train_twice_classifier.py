@@ -14,6 +14,7 @@ from fairsk.reductions._base import (
     estimator_has,
 )
 from fairsk.reductions._learner import (
+    check_weights_matter,
     constant_classifier,
     fit_weighted,
     require_weights,
@@ -53,7 +54,8 @@ class JustTrainTwiceClassifier(
         ``{"max_iter": 1}``.
     cv : int, splitter or iterable, default=None
         Folds whose held-out errors count, for an estimator that makes no errors on what
-        it was fitted to. None takes the errors of one fit to all rows.
+        it was fitted to. Each row is held out once. None takes the errors of one fit
+        to all rows.
 
     Attributes
     ----------
@@ -130,6 +132,8 @@ class JustTrainTwiceClassifier(
         X, y = check_labels(self, X, y)
         weight = _check_sample_weight(sample_weight, X)
         self.classes_, _ = factorize(y)
+        if len(self.classes_) > 1:
+            check_weights_matter(self.estimator, X, type(self).__name__)
         self.error_mask_ = self._find_errors(X, y, weight)
         weight = weight * np.where(self.error_mask_, self.upweight, 1.0)
         self.estimator_ = fit_weighted(clone(self.estimator), X, y, weight)
@@ -141,7 +145,9 @@ class JustTrainTwiceClassifier(
             return fit_weighted(first, X, y, weight).predict(X) != y
         errors = np.zeros(len(y), dtype=bool)
         folds = check_cv(self.cv, y, classifier=True)
-        for kept, held_out in folds.split(np.zeros(len(y)), y):
+        folds = list(folds.split(np.zeros(len(y)), y))
+        self._check_partition([held_out for _, held_out in folds], len(y))
+        for kept, held_out in folds:
             part, label = _safe_indexing(X, kept), y[kept]
             if len(np.unique(label)) == 1:
                 fitted = constant_classifier(part, label[0])
@@ -150,6 +156,16 @@ class JustTrainTwiceClassifier(
             predicted = fitted.predict(_safe_indexing(X, held_out))
             errors[held_out] = predicted != y[held_out]
         return errors
+
+    def _check_partition(self, parts, n_samples):
+        times = np.bincount(np.concatenate(parts), minlength=n_samples)
+        if (times != 1).any():
+            raise ValueError(
+                f"{type(self).__name__} needs folds that hold out each row once. Got "
+                f"{(times == 0).sum()} rows that are never held out and "
+                f"{(times > 1).sum()} that are more than once. Set cv to a number or "
+                "to a splitter such as StratifiedKFold."
+            )
 
     @available_if(estimator_has("predict_log_proba"))
     def predict_log_proba(self, X):

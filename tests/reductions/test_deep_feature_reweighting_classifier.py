@@ -4,6 +4,7 @@ from sklearn.decomposition import PCA
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.tree import DecisionTreeClassifier
 
 from fairsk.reductions import DeepFeatureReweightingClassifier
 
@@ -78,6 +79,13 @@ def test_three_classes_and_a_rare_cell(rng):
     probability = clf.predict_proba(X)
     assert probability.shape == (90, 3)
     np.testing.assert_allclose(probability.sum(axis=1), 1)
+
+
+def test_head_without_coefficients_raises(shortcut):
+    X, y, group = shortcut
+    clf = DeepFeatureReweightingClassifier(head=DecisionTreeClassifier())
+    with pytest.raises(ValueError, match=r"linear head.*DecisionTreeClassifier"):
+        clf.fit(X, y, sensitive_features=group)
 
 
 def test_one_class_raises(rng):

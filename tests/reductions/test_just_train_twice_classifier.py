@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import ShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -61,6 +62,23 @@ def test_an_estimator_without_weights_raises(shortcut):
     X, y, _ = shortcut
     with pytest.raises(ValueError, match="sample_weight"):
         JustTrainTwiceClassifier(KNeighborsClassifier()).fit(X, y)
+
+
+def test_an_estimator_that_ignores_weights_raises(shortcut):
+    class Deaf(LogisticRegression):
+        def fit(self, X, y, sample_weight=None):
+            return super().fit(X, y)
+
+    X, y, _ = shortcut
+    with pytest.raises(ValueError, match="heeds `sample_weight`"):
+        JustTrainTwiceClassifier(Deaf()).fit(X, y)
+
+
+def test_folds_that_leave_rows_out_raise_with_their_number(shortcut):
+    X, y, _ = shortcut
+    folds = ShuffleSplit(1, test_size=0.25, random_state=0)
+    with pytest.raises(ValueError, match="Got 750 rows that are never held out and 0"):
+        JustTrainTwiceClassifier(LogisticRegression(), cv=folds).fit(X, y)
 
 
 def test_texts_reach_the_estimator_as_they_are():
