@@ -39,9 +39,9 @@ def get_cache(key, directory=None):
     with _LOCK:
         cache = _CACHES.setdefault((key, directory), EmbeddingCache(directory))
         _CACHES.move_to_end((key, directory))
-        others = [other for other in _CACHES.values() if other is not cache]
-        while others and sum(c.n_bytes for c in _CACHES.values()) > MAX_BYTES:
-            others.pop(0).forget()
+        # Who holds one that is let go reads on; the next to ask gets an empty one.
+        while len(_CACHES) > 1 and sum(c.n_bytes for c in _CACHES.values()) > MAX_BYTES:
+            _CACHES.popitem(last=False)
         return cache
 
 
@@ -65,15 +65,11 @@ class EmbeddingCache:
 
     def __init__(self, directory=None):
         self.directory = directory
-        self._guard = threading.RLock()
-        self.forget()
-
-    def forget(self):
-        """Forget what is in memory."""
-        with self._guard:
-            self._position = {}
-            self._rows = None
-            self._read = set()
+        self._guard = threading.RLock()  # held while texts are embedded
+        self._state = threading.RLock()  # held while what is below is read or changed
+        self._position = {}
+        self._rows = None
+        self._read = set()
 
     @property
     def n_bytes(self):
@@ -104,11 +100,12 @@ class EmbeddingCache:
         missing : list of str
             Those to embed.
         """
-        absent = self._absent(texts)
-        if absent and self.directory is not None:
-            self._read_new_files()
+        with self._state:
             absent = self._absent(texts)
-        return absent
+            if absent and self.directory is not None:
+                self._read_new_files()
+                absent = self._absent(texts)
+            return absent
 
     def add(self, texts, rows):
         """Keep embeddings.
@@ -121,7 +118,8 @@ class EmbeddingCache:
             Their embeddings.
         """
         keys = [_key(text) for text in texts]
-        self._remember(keys, rows)
+        with self._state:
+            self._remember(keys, rows)
         if self.directory is None or not keys:
             return
         name = f"{uuid.uuid4().hex}.npz"
@@ -144,7 +142,9 @@ class EmbeddingCache:
         rows : float32 ndarray of shape (n_texts, n_dimensions)
             A copy.
         """
-        return self._rows[[self._position[_key(text)] for text in texts]]
+        keys = [_key(text) for text in texts]
+        with self._state:
+            return self._rows[[self._position[key] for key in keys]]
 
     def _absent(self, texts):
         return [t for t in dict.fromkeys(texts) if _key(t) not in self._position]

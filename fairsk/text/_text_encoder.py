@@ -81,9 +81,9 @@ class TextEncoder(
     embedded, once in a process, so that clones and pickles are small.
 
     The embeddings of a function are kept under its attribute `fingerprint`, if it has
-    one; otherwise under its name and code, or the state of an object that is called.
-    These say nothing of what it calls: change `fingerprint`, or the directory, when
-    that changes.
+    one; otherwise under its name, code and defaults, or the state of an object that is
+    called. These say nothing of what it calls: change `fingerprint`, or the directory,
+    when that changes.
 
     Examples
     --------
@@ -306,8 +306,10 @@ def _callable_fingerprint(function):
     if isinstance(function, FunctionType):
         if function.__closure__:
             return None
-        code = marshal.dumps(function.__code__)
-        return joblib.hash((function.__module__, function.__qualname__, code))
+        # Version 2 writes no references, which differ from one call to the next.
+        code = marshal.dumps(function.__code__, 2)
+        defaults = function.__defaults__, function.__kwdefaults__
+        function = function.__module__, function.__qualname__, code, defaults
     try:
         return joblib.hash(function)
     except Exception:  # whatever its parts raise when they are pickled

@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pandas as pd
@@ -142,6 +143,14 @@ def test_closures_do_not_share_embeddings():
         assert clone(encoder).transform(["a"]) == value
 
 
+def test_defaults_tell_functions_apart():
+    for value in (1.0, 2.0):
+        encoder = TextEncoder(
+            lambda texts, value=value: np.full((len(texts), 1), value), normalize=False
+        )
+        assert encoder.transform(["a"]) == value
+
+
 def test_directory_outlives_the_process(tmp_path):
     first, second = Counter("disk"), Counter("disk")
     X = TextEncoder(first, cache=tmp_path).transform(TEXTS)
@@ -182,6 +191,28 @@ def test_threads_embed_each_text_once():
     assert sorted(model.seen) == sorted(TEXTS)
 
 
+def test_a_thread_may_read_a_directory_while_another_adds(tmp_path):
+    class SlowDict(dict):
+        def setdefault(self, key, value):
+            time.sleep(1e-4)  # lets the other thread in, behind the choice of the place
+            return super().setdefault(key, value)
+
+    texts = [f"text {i}" for i in range(40)]
+    rows = np.arange(40, dtype=np.float32)[:, None]
+    _cache.EmbeddingCache(tmp_path).add(texts[:20], rows[:20])
+    cache = _cache.EmbeddingCache(tmp_path)
+    cache._position = SlowDict()
+    threads = [
+        threading.Thread(target=cache.add, args=[texts[20:], rows[20:]]),
+        threading.Thread(target=cache.missing, args=[texts]),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    np.testing.assert_array_equal(cache.get(texts), rows)
+
+
 def test_processes_share_a_directory(tmp_path):
     code = """
 import sys
@@ -213,8 +244,11 @@ def test_least_used_embeddings_are_forgotten_first(monkeypatch):
     caches = [_cache.get_cache(("kind", i)) for i in range(3)]
     for cache in caches:
         cache.add(["a"], np.ones((1, 20), dtype=np.float32))
-    _cache.get_cache(("kind", 1))
-    assert [cache.n_bytes > 0 for cache in caches] == [False, True, False]
+    assert _cache.get_cache(("kind", 1)) is caches[1]
+    kept = list(_cache._CACHES.values())
+    assert [cache in kept for cache in caches] == [False, True, False]
+    # A thread that was about to read from one is not cut off.
+    np.testing.assert_array_equal(caches[0].get(["a"]), np.ones((1, 20)))
 
 
 def test_unpicklable_function_needs_a_fingerprint_for_a_directory(tmp_path):
