@@ -250,7 +250,8 @@ def _changed_rows(X, swapped):
         as_array(rows.to_numpy() if hasattr(rows, "to_numpy") else rows)
         for rows in (X, swapped)
     )
-    differs = np.asarray(first != second)
+    # A missing value that stays missing is no change.
+    differs = np.asarray(first != second) & ~((first != first) & (second != second))
     return differs.reshape(len(differs), -1).any(axis=1)
 
 

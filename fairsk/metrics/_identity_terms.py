@@ -76,6 +76,11 @@ def identity_term_metrics(
             f"{owner} needs one label, score and membership per sample. Got lengths "
             f"{sorted(lengths)}. Pass the score of the positive class only."
         )
+    if np.isnan(scores).any():
+        raise ValueError(
+            f"{owner} needs a score for each sample. Got {np.isnan(scores).sum()} NaN "
+            f"among {len(scores)}. Drop these samples."
+        )
     rows, undefined = [], []
     for name, inside in columns.items():
         subsets = {
@@ -176,7 +181,8 @@ def equality_difference(
     Returns
     -------
     difference : float
-        0 is fair. Identities whose rate is undefined are left out, with a warning.
+        0 is fair. Identities whose rate is undefined are left out, with a warning; NaN
+        if none is left.
 
     See Also
     --------
@@ -210,7 +216,7 @@ def equality_difference(
             pos_label=pos_label,
             owner=owner,
         )
-        positive = positive_index(outcomes.classes, pos_label, owner=owner)
+        positive = _positive_of_two(outcomes.classes, pos_label, owner)
         counts = group_counts(
             inside.astype(int),
             outcomes.y_true,
@@ -230,6 +236,8 @@ def equality_difference(
             UndefinedRateWarning,
             stacklevel=2,
         )
+        if len(undefined) == len(distances):
+            return float("nan")
     return float(np.nansum(list(distances.values())))
 
 
@@ -265,15 +273,20 @@ def _read_truth(y_true, pos_label, sample_weight, owner):
         pos_label=pos_label,
         owner=owner,
     )
-    positive = positive_index(outcomes.classes, pos_label, owner=owner)
-    if positive is None:
-        raise ValueError(
-            f"{owner} needs labels of two classes. Got {outcomes.classes}. Compare one "
-            "class with the rest: pass `y_true == label` and its score."
-        )
+    positive = _positive_of_two(outcomes.classes, pos_label, owner)
     weight = outcomes.sample_weight
     weight = np.ones(len(y_true)) if weight is None else weight
     return outcomes.y_true == positive, weight
+
+
+def _positive_of_two(classes, pos_label, owner):
+    positive = positive_index(classes, pos_label, owner=owner)
+    if positive is None:
+        raise ValueError(
+            f"{owner} needs labels of two classes. Got {classes}. Compare one class "
+            "with the rest: pass `y_true == label`, and what belongs to it."
+        )
+    return positive
 
 
 def _auc(positive, scores, weight):

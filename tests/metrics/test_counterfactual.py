@@ -15,6 +15,7 @@ from fairsk.metrics import (
     get_scorer,
     make_counterfactual_scorer,
 )
+from fairsk.metrics._counterfactual import _changed_rows
 from fairsk.postprocessing import ThresholdOptimizer
 
 pairs = hnp.arrays(float, (3, 20), elements=st.floats(0, 1))
@@ -167,3 +168,11 @@ def test_bad_swaps_and_metrics_raise(data):
 
 def test_repr_says_what_it_measures():
     assert "metric=flip_rate" in repr(make_counterfactual_scorer(flip_column))
+
+
+def test_missing_value_that_stays_is_no_change():
+    X = np.array([[0.0, np.nan], [1.0, np.nan], [2.0, 3.0]])
+    swapped = np.array([[0.0, np.nan], [1.0, 5.0], [2.0, 4.0]])
+    expected = [False, True, True]
+    assert _changed_rows(X, swapped).tolist() == expected
+    assert _changed_rows(pd.DataFrame(X), pd.DataFrame(swapped)).tolist() == expected

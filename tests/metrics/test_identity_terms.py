@@ -120,3 +120,19 @@ def test_three_classes_and_unknown_rates_raise():
         identity_term_metrics([0, 1, 2], [0, 1, 2], memberships={"x": [1, 0, 1]})
     with pytest.raises(ValueError, match="`rate` among"):
         equality_difference([0, 1], [0, 1], memberships={"x": [1, 0]}, rate="fpr")
+
+
+def test_difference_of_three_classes_raises():
+    with pytest.raises(ValueError, match="two classes"):
+        equality_difference([0, 1, 2], [0, 2, 1], memberships={"a": [1, 1, 0]})
+
+
+def test_difference_without_any_defined_rate_is_undefined():
+    with pytest.warns(UndefinedRateWarning, match="left out"):
+        value = equality_difference([1, 1], [0, 1], memberships={"a": [1, 0]})
+    assert np.isnan(value)
+
+
+def test_score_that_is_missing_raises():
+    with pytest.raises(ValueError, match="Got 1 NaN among 3"):
+        identity_term_metrics([0, 1, 0], [0.1, np.nan, 0], memberships={"a": [1, 1, 0]})
