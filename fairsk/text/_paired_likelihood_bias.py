@@ -193,10 +193,16 @@ class PairedLikelihoodBias:
 
     def _score(self, more, less):
         """Log-likelihoods of both texts of each pair, and how many were cut."""
+        owner = type(self).__name__
         if callable(self.model):
             scores = np.asarray(self.model([*more, *less]), dtype=np.float64)
+            if scores.shape != (2 * len(more),) or np.isnan(scores).any():
+                raise ValueError(
+                    f"{owner} needs `model` to return a number for each text. Got "
+                    f"shape {scores.shape} with {np.isnan(scores).sum()} NaN for "
+                    f"{2 * len(more)} texts."
+                )
             return np.split(scores, 2), 0
-        owner = type(self).__name__
         head = "causal_lm" if self.method == "causal" else "masked_lm"
         tokenizer = load_tokenizer(self.model, owner=owner)
         if head == "masked_lm" and tokenizer.mask_token_id is None:

@@ -60,3 +60,10 @@ def test_lengths_must_agree():
         stereoset_scores([1, 2], [1], [1, 2])
     with pytest.raises(ValueError, match=r"lengths \[1, 2\]"):
         bbq_scores([1, 2], [1], [1, 2], [0, 0], [True, False])
+
+
+def test_bbq_without_a_stereotyped_answer_counts_for_accuracy_alone():
+    known = bbq_scores([2, 2], [0, 2], [0, 0], [2, 2], [True, True])
+    more = bbq_scores([2] * 4, [0, 2, 1, 2], [0, 0, -1, -1], [2] * 4, [True] * 4)
+    assert (known.bias_ambiguous, more.bias_ambiguous) == (0.5, 0.5)
+    assert more.accuracy_ambiguous == 0.5

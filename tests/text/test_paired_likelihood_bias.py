@@ -85,3 +85,9 @@ def test_bad_input_raises(tiny_gpt):
         audit.run(["a", "b"], ["c"])
     with pytest.raises(ValueError, match=r"mask token.*method='causal'"):
         PairedLikelihoodBias(tiny_gpt, device="cpu").run(MORE, LESS)
+
+
+@pytest.mark.parametrize("scores", [[1.0, 2.0], [1.0, 2.0, 3.0, np.nan]])
+def test_function_that_lacks_scores_raises(scores):
+    with pytest.raises(ValueError, match="a number for each text"):
+        PairedLikelihoodBias(lambda texts: scores).run(["a", "b"], ["c", "d"])
