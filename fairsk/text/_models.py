@@ -122,7 +122,11 @@ def load_config(name, *, owner="fairsk"):
     config : transformers.PretrainedConfig
         With `hidden_size` and `num_hidden_layers`.
     """
-    return _config(str(_locate(name, owner)), owner)
+    where = _locate(name, owner)
+    changed = None
+    if isinstance(where, Path) and (where / "config.json").is_file():
+        changed = (where / "config.json").stat().st_mtime_ns
+    return _config(str(where), changed, owner)
 
 
 def model_fingerprint(name, *, owner="fairsk"):
@@ -246,7 +250,7 @@ def _commit(name, owner):
 
 
 @lru_cache(maxsize=64)
-def _config(where, owner):
+def _config(where, changed, owner):
     transformers = import_transformers(owner)
     with _quiet(transformers), _explained(where, owner):
         return transformers.AutoConfig.from_pretrained(where)

@@ -224,7 +224,8 @@ class ZeroShotClassifier(TextInputMixin, ClassifierMixin, BaseEstimator):
         after = loaded.tokenizer(continuations, **options)["input_ids"]
         texts, n_given = [], []
         for prompt, words in zip(before, after):
-            kept = with_start(loaded, prompt[-(limit - len(words) - 1) :])
+            room = max(limit - len(words) - 1, 0)
+            kept = with_start(loaded, prompt[max(len(prompt) - room, 0) :])
             texts.append([*kept, *words])
             n_given.append(max(len(kept), 1))
         return causal_log_likelihood(loaded, texts, n_given)

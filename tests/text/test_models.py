@@ -1,3 +1,5 @@
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -6,7 +8,7 @@ import pytest
 import torch
 
 from fairsk.text import _models
-from fairsk.text._models import load_model, model_fingerprint
+from fairsk.text._models import load_config, load_model, model_fingerprint
 
 
 def test_model_is_loaded_once_for_each_head_device_and_dtype(tiny_bert):
@@ -85,3 +87,13 @@ else:
     raise AssertionError
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_configuration_is_read_again_when_it_changes(tiny_bert, tmp_path):
+    copy = shutil.copytree(tiny_bert, tmp_path / "copy")
+    assert load_config(copy).num_hidden_layers == 2
+    path = copy / "config.json"
+    config = json.loads(path.read_text()) | {"num_hidden_layers": 1}
+    path.write_text(json.dumps(config))
+    os.utime(path, (0, 0))  # clocks of file systems may be coarse
+    assert load_config(copy).num_hidden_layers == 1

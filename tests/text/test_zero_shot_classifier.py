@@ -78,3 +78,17 @@ def test_bad_parameters_raise(tiny_gpt):
         make(tiny_gpt, label_words={0: "bad"}).fit(TEXTS, Y)
     with pytest.raises(ValueError, match=r"a place \{text\}"):
         make(tiny_gpt, template="what?").fit(TEXTS, Y)
+
+
+def test_words_that_fill_the_length_leave_no_prompt(tiny_gpt):
+    loaded = load_model(tiny_gpt, head="causal_lm")
+    tokens = loaded.tokenizer([" bad", " sad"])["input_ids"]
+    assert len({len(ids) for ids in tokens}) == 1
+    clf = make(
+        tiny_gpt,
+        label_words={0: "bad", 1: "sad"},
+        template="{text}",
+        max_length=len(tokens[0]) + 1,
+    )
+    first, second = clf.fit(TEXTS, Y).predict_proba(["he is good", "she is sad"])
+    np.testing.assert_allclose(first, second, atol=1e-6)
