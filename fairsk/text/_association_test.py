@@ -172,7 +172,7 @@ class AssociationTest:
             name: [w for w in words if w in vectors] for name, words in sets.items()
         }
         missing = [w for words in sets.values() for w in words if w not in vectors]
-        coverage = {name: len(found[name]) / len(sets[name]) for name in _SETS}
+        coverage = {name: len(found[name]) / max(len(sets[name]), 1) for name in _SETS}
         self._check_coverage(coverage, found, missing)
         first, second, *attributes = (
             np.array([vectors[w] for w in found[name]]) for name in _SETS

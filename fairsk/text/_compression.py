@@ -73,6 +73,9 @@ def compress(classifier, method, *, amount=None, X=None):
 
     Notes
     -----
+    What is compressed are the ``torch.nn.Linear`` layers of the classifier: with
+    ``train="head"`` the head alone, and not the transposed layers of GPT-2.
+
     Speed and size are not what it shows: 8-bit integers are computed with floats here,
     and zeros are stored. It shows what such a model decides.
 

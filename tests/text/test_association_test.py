@@ -149,3 +149,8 @@ def read_vectors(path, words):
         if word in words:
             vectors[word] = np.frombuffer(content[end + 1 : start], dtype="<f4")
     return vectors
+
+
+def test_empty_set_raises():
+    with pytest.raises(ValueError, match="Got 0% of first_targets"):
+        AssociationTest([], ["b"], ["c"], ["d"]).run({"b": [1], "c": [1], "d": [1]})
