@@ -164,7 +164,7 @@ class GroupDROLoss(GroupObjective):
         means, errors, present = group_means(sums)
         return {
             "mean_loss": sums[0].sum() / sums[2].sum(),
-            "worst_loss": largest(means + self.cell_margins, present),
+            "worst_loss": largest(means, present),
             "worst_error": largest(errors, present),
         }
 

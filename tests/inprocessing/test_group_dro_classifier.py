@@ -164,6 +164,17 @@ def test_early_stopping_keeps_the_epoch_whose_worst_cell_is_best(conflicting):
     assert clf._readings["worst_loss"] == min(worst)
 
 
+def test_early_stopping_reads_losses_without_the_adjustment(conflicting):
+    X, y, groups = conflicting
+    params = {**QUICK, "max_iter": 3, "step_size": 0.0, "early_stopping": True}
+    # Weights that stand still: the adjustment cannot change the training.
+    plain, adjusted = (
+        GroupDROClassifier(**params, adjustment=c).fit(X, y, sensitive_features=groups)
+        for c in (0.0, 5.0)
+    )
+    assert plain.history_ == adjusted.history_
+
+
 def test_divergence_ends_with_the_epoch_before(biased):
     X, y, groups = biased
 
