@@ -112,8 +112,8 @@ class AdversarialExamples(LossTerm):
 class FairMixup(LossTerm):
     r"""Mean slope of the score along straight paths from one group to another.
 
-    .. math:: \lambda \sum_{g < h} \Big| \mathrm{E}\,
-        \frac{d}{dt} s\big((1 - t) x_g + t x_h\big) \Big|
+    .. math:: \lambda \sum_{g < h} \Bigl| \mathrm{E}\,
+        \frac{d}{dt} s\bigl((1 - t) x_g + t x_h\bigr) \Bigr|
 
     averaged over the pairs of groups, at a t from Beta(alpha, alpha) that all paths of
     a batch share. The integral of the slope over t is the gap between the mean scores
@@ -188,7 +188,7 @@ class LipschitzPairing(LossTerm):
     r"""Individual fairness: similar samples get similar scores.
 
     .. math:: \mathrm{weight} \cdot \mathrm{E}\,
-        \max\big(0, \lVert s(x) - s(x')\rVert_1 - L \lVert x - x'\rVert_2\big)
+        \max\bigl(0, \lVert s(x) - s(x')\rVert_1 - L \lVert x - x'\rVert_2\bigr)
 
     over random pairs of samples of a batch.
 

@@ -302,8 +302,8 @@ class FrontierDisplay:
             `cv_results_` of a search, or `path_results_` or `frontier_` of
             :class:`~fairsk.inprocessing.FairMLPClassifierCV`.
         disparity, score : str
-            Names of the scores, such as "neg_demographic_parity_difference" and
-            "accuracy". Of a name that starts with "neg_" the sign is taken off; any
+            Names of the scores, such as ``"neg_demographic_parity_difference"`` and
+            "accuracy". Of a name that starts with ``"neg_"`` the sign is taken off; any
             other disparity is one whose larger values are the fairer ones.
         chosen : int, default=None
             Position of the chosen candidate (`best_index_`).

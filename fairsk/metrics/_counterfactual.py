@@ -63,8 +63,7 @@ def counterfactual_token_fairness_gap(
 
     Parameters
     ----------
-    y_score, y_score_counterfactual : array-like of shape (n_samples,) or \
-            (n_samples, n_classes)
+    y_score, y_score_counterfactual : array-like of shape (n_samples[, n_classes])
         Scores of the rows, and of their counterfactuals.
     has_counterfactual : array-like of bool of shape (n_samples,), default=None
         Which rows have a counterfactual. None takes all for having one.
