@@ -31,7 +31,7 @@ from fairsk.inprocessing._net import class_probabilities
 from fairsk.penalties import PENALTIES, Penalty, get_penalty
 from fairsk.text._embedding import POOLINGS
 from fairsk.text._lora import add_lora
-from fairsk.text._models import load_model, resolve_device
+from fairsk.text._models import load_model, model_fingerprint, resolve_device
 from fairsk.text._split import cut_model
 from fairsk.text._swapped import swap_texts
 from fairsk.text._tags import TextInputMixin
@@ -433,6 +433,12 @@ class FairTransformerClassifier(
         """Module and frozen part, made again where a pickle was loaded."""
         if self._parts is None:
             device = resolve_device(self.device, owner=type(self).__name__)
+            if self._fingerprint != self._read_fingerprint():
+                raise ValueError(
+                    f"{type(self).__name__} needs the model that it was fitted on: a "
+                    "pickle holds the trained weights alone. The files of "
+                    f"{str(self.model)!r} have changed. Restore them, or fit again."
+                )
             self._load(device)
             with seeded(0, device):  # what is drawn is overwritten
                 module, frozen = self._make_module(device)
@@ -440,6 +446,12 @@ class FairTransformerClassifier(
             self._parts = module.to(device).eval(), frozen
             self._keep_trained()
         return self._parts
+
+    def _read_fingerprint(self):
+        """What tells the model from others, None for a function."""
+        if callable(self.model):
+            return None
+        return model_fingerprint(self.model, owner=type(self).__name__)
 
     def _keep_trained(self):
         self.trained_state_ = {
@@ -523,6 +535,7 @@ class FairTransformerClassifier(
                 "last epoch. Lower learning_rate_init or fairness_weight."
             )
         module.adversary = None
+        self._fingerprint = self._read_fingerprint()
         self._parts = module.eval(), frozen
         self._keep_trained()
 

@@ -1,4 +1,5 @@
 import pickle
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -380,3 +381,16 @@ def test_it_trains_on_a_gpu(tiny_bert, train):
     ]
     # The model's own dropout draws other numbers on another device.
     np.testing.assert_allclose(*outcomes, atol=0.2)
+
+
+def test_a_pickle_whose_model_has_changed_is_an_error(tiny_bert, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_bert, folder)
+    clf = make(str(folder), n_layers=1, fairness_weight=0).fit(TEXTS, Y)
+    content = pickle.dumps(clf)
+    config = (folder / "config.json").read_text()
+    (folder / "config.json").write_text(config + "\n")
+    with pytest.raises(ValueError, match="needs the model that it was fitted on"):
+        pickle.loads(content).predict(TEXTS)
+    (folder / "config.json").write_text(config)
+    assert list(pickle.loads(content).predict(TEXTS)) == list(clf.predict(TEXTS))
