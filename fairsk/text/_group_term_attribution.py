@@ -75,7 +75,7 @@ class GroupTermAttribution:
     is asked again:
 
     .. math:: \phi_j = f(x) - f(x \setminus t_j), \qquad
-        \phi = f(x) - f(x \setminus \{t_1, \dots\}).
+        \phi = f(x) - f(x \setminus \{t_1, \ldots\}).
 
     It explains single decisions, and adds up to what a model makes of each term.
 
