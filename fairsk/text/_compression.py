@@ -73,8 +73,8 @@ def compress(classifier, method, *, amount=None, X=None):
 
     Notes
     -----
-    What is compressed are the ``torch.nn.Linear`` layers of the classifier: with
-    ``train="head"`` the head alone, and not the transposed layers of GPT-2.
+    What is compressed are the linear layers of the classifier, GPT-2's among them: with
+    ``train="head"`` the head alone.
 
     Speed and size are not what it shows: 8-bit integers are computed with floats here,
     and zeros are stored. It shows what such a model decides.
@@ -146,10 +146,24 @@ def _pruner(share):
 def _replace_linear(module, change):
     """Replace all linear layers inside a module."""
     for name, child in list(module.named_children()):
-        if isinstance(child, torch.nn.Linear):
-            setattr(module, name, change(child))
-        else:
+        linear = _as_linear(child)
+        if linear is None:
             _replace_linear(child, change)
+        else:
+            setattr(module, name, change(linear))
+
+
+def _as_linear(layer):
+    """The layer if it is linear, made of GPT-2's, which are transposed; else None."""
+    if isinstance(layer, torch.nn.Linear):
+        return layer
+    if type(layer).__name__ != "Conv1D":  # of transformers, not a convolution
+        return None
+    linear = torch.nn.Linear(*layer.weight.shape).to(layer.weight)
+    with torch.no_grad():
+        linear.weight.copy_(layer.weight.T)
+        linear.bias.copy_(layer.bias)
+    return linear
 
 
 def _replace_in_prefix(frozen, change):

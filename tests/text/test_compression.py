@@ -127,3 +127,27 @@ def test_bad_versions_raise():
         CompressionAudit({"small": lambda X: [1]}).run(
             [1, 2], [1, 0], sensitive_features=["a", "b"]
         )
+
+
+def test_transposed_layers_of_gpt_are_linear_layers(tiny_gpt):
+    clf = FairTransformerClassifier(
+        tiny_gpt, n_layers=1, fairness_weight=0, max_iter=1, random_state=0,
+        device="cpu",
+    ).fit(TEXTS, Y)  # fmt: skip
+    before = clf.predict_proba(TEXTS)
+    whole = compress(clf, "pruning", amount=0.0)
+    np.testing.assert_allclose(whole.predict_proba(TEXTS), before, atol=1e-6)
+    pruned = dict(compress(clf, "pruning", amount=0.5).module_.named_modules())
+    transposed = [
+        (name, layer)
+        for name, layer in clf.module_.named_modules()
+        if type(layer).__name__ == "Conv1D"
+    ]
+    assert transposed
+    for name, layer in transposed:
+        kept = pruned[name].weight != 0
+        assert kept.float().mean().item() == pytest.approx(0.5, abs=0.05), name
+        torch.testing.assert_close(pruned[name].weight[kept], layer.weight.T[kept])
+    rounded = compress(clf, "int8")
+    assert any(isinstance(m, Int8Linear) for m in rounded.module_.body.modules())
+    assert 0 < np.abs(rounded.predict_proba(TEXTS) - before).max() < 0.1
