@@ -618,9 +618,11 @@ class FairTransformerClassifier(
         n_steps = -(-n_samples // self.batch_size) * self.max_iter
         params = {}
         if self.class_weight == "balanced":
-            counts = torch.bincount(dataset.y, dataset.sample_weight)
-            weight = counts.sum() / (len(counts) * counts)
-            params["criterion__weight"] = weight.float()
+            n_classes = len(self.classes_)
+            counts = torch.bincount(dataset.y, dataset.sample_weight, n_classes)
+            present = counts > 0  # a class may have no weight at all
+            weight = counts.sum() / (present.sum() * counts.where(present, 1))
+            params["criterion__weight"] = (weight * present).float()
         net = TextNet(
             lambda: module,
             store=store,

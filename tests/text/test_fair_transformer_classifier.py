@@ -394,3 +394,12 @@ def test_a_pickle_whose_model_has_changed_is_an_error(tiny_bert, tmp_path):
         pickle.loads(content).predict(TEXTS)
     (folder / "config.json").write_text(config)
     assert list(pickle.loads(content).predict(TEXTS)) == list(clf.predict(TEXTS))
+
+
+def test_balanced_classes_leave_out_one_without_weight(tiny_bert):
+    y = np.arange(len(TEXTS)) % 3
+    weight = (y != 2).astype(float)
+    params = {"n_layers": 1, "fairness_weight": 0, "class_weight": "balanced"}
+    clf = make(tiny_bert, **params).fit(TEXTS, y, sample_weight=weight)
+    assert clf.predict_proba(TEXTS).shape == (len(TEXTS), 3)
+    assert np.isfinite(clf.loss_curve_).all()
