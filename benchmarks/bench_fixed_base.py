@@ -13,7 +13,7 @@ from benchmarks.scores import memory
 from fairsk.definitions import DEFINITIONS, RATES, group_counts
 from fairsk.postprocessing._noise import noise_floor_of_counts
 
-TASK_NAMES = ("compas/2", "law/white")
+TASK_NAMES = ("compas/2", "law/white", "adult/sex")
 FAIRNESS = ("demographic_parity", "equalized_odds")
 TOLERANCES = (0.01, 0.02, 0.05, 0.1)
 SEEDS = range(5, 10)
