@@ -306,10 +306,10 @@ def test_clone_and_pickle_hold_no_weights(tiny_bert):
 
 def test_names_and_frames(tiny_bert):
     encoder = TextEncoder(tiny_bert).set_output(transform="pandas")
-    series = pd.Series(TEXTS, index=range(10, 15))
-    frame = encoder.fit_transform(series)
+    texts = pd.DataFrame({"text": TEXTS}, index=range(10, 15))
+    frame = encoder.fit_transform(texts)
     assert list(frame.columns) == [f"textencoder{i}" for i in range(16)]
-    assert frame.index.equals(series.index)
+    assert frame.index.equals(texts.index)
 
 
 def test_column_of_a_frame_by_column_transformer(tiny_bert):
