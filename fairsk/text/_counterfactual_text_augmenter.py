@@ -152,6 +152,11 @@ class CounterfactualTextAugmenter(GroupAwareMixin, TextSampler):
         """
         texts = self._check_texts(X, y)
         groups = self._check_known_groups(X, sensitive_features)
+        resampled = self._fit_resample(texts, groups)
+        return like_texts(X, resampled), take_rows(y, self.source_indices_)
+
+    def _fit_resample(self, texts, groups):
+        """The texts that go on; `groups` may be None."""
         swap = CounterfactualSwap() if self.swap is None else clone(self.swap)
         swapped = list(swap.fit(texts).transform(texts))
         changed = np.array([a != b for a, b in zip(texts, swapped)])
@@ -161,15 +166,10 @@ class CounterfactualTextAugmenter(GroupAwareMixin, TextSampler):
             model = self._models_of_flipped(groups)
             changed &= model >= 0
         self._choose(np.flatnonzero(changed), len(texts), model)
-        resampled = [
+        return [
             (texts if kept >= 0 else swapped)[source]
             for kept, source in zip(self.sample_indices_, self.source_indices_)
         ]
-        return like_texts(X, resampled), take_rows(y, self.source_indices_)
-
-    def _fit_resample(self, texts, random_state):
-        """Nothing: `fit_resample` needs the groups."""
-        raise NotImplementedError
 
     def _check_known_groups(self, X, sensitive_features):
         if sensitive_features is None and self.group_by is None:

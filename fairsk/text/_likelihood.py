@@ -35,9 +35,9 @@ def pseudo_log_likelihood(loaded, texts, scored=None):
     scores = np.zeros(len(texts))
     for block in _blocks(rows, [len(texts[i]) for i, _ in rows]):
         masked = [_with(texts[i], p, mask_token) for i, p in block]
-        log_probabilities = _log_probabilities(loaded, masked)
-        for row, (i, p) in enumerate(block):
-            scores[i] += log_probabilities[row, p, texts[i][p]].item()
+        wanted = [([p], [texts[i][p]]) for i, p in block]
+        found = _log_probabilities(loaded, masked, wanted)
+        np.add.at(scores, [i for i, _ in block], [values.sum() for values in found])
     return scores
 
 
@@ -58,11 +58,11 @@ def unmasked_likelihood(loaded, texts):
     """
     scores = np.zeros(len(texts))
     for block in _blocks(range(len(texts)), [len(ids) for ids in texts]):
-        log_probabilities = _log_probabilities(loaded, [texts[i] for i in block])
-        for row, i in enumerate(block):
-            positions = _plain_positions(loaded, texts[i])
-            tokens = [texts[i][p] for p in positions]
-            scores[i] = log_probabilities[row, positions, tokens].mean().item()
+        whole = [texts[i] for i in block]
+        plain = [_plain_positions(loaded, ids) for ids in whole]
+        wanted = [(at, [ids[p] for p in at]) for ids, at in zip(whole, plain)]
+        found = _log_probabilities(loaded, whole, wanted)
+        scores[block] = [values.mean() for values in found]
     return scores
 
 
@@ -86,12 +86,14 @@ def causal_log_likelihood(loaded, texts, n_given=None):
     """
     scores = np.zeros(len(texts))
     for block in _blocks(range(len(texts)), [len(ids) for ids in texts]):
-        log_probabilities = _log_probabilities(loaded, [texts[i] for i in block])
-        for row, i in enumerate(block):
-            start = 1 if n_given is None else n_given[i]
-            positions = list(range(start - 1, len(texts[i]) - 1))
-            tokens = texts[i][start:]
-            scores[i] = log_probabilities[row, positions, tokens].sum().item()
+        whole = [texts[i] for i in block]
+        starts = [1 if n_given is None else n_given[i] for i in block]
+        wanted = [
+            (range(start - 1, len(ids) - 1), ids[start:])
+            for ids, start in zip(whole, starts)
+        ]
+        found = _log_probabilities(loaded, whole, wanted)
+        scores[block] = [values.sum() for values in found]
     return scores
 
 
@@ -133,7 +135,16 @@ def _blocks(rows, lengths):
         yield [rows[k] for k in order[start : start + _ROWS]]
 
 
-def _log_probabilities(loaded, ids):
+def _log_probabilities(loaded, ids, wanted):
+    """Of each row of tokens, the log-probabilities of some tokens at some positions.
+
+    They are picked where the model is: a vocabulary for each position is much to copy.
+    """
+    rows = [row for row, (at, _) in enumerate(wanted) for _ in at]
+    positions = [p for at, _ in wanted for p in at]
+    tokens = [token for _, of_row in wanted for token in of_row]
     with torch.inference_mode():
-        logits = loaded.model(**pad(ids, loaded)).logits
-        return logits.float().log_softmax(dim=-1).cpu()
+        logits = loaded.model(**pad(ids, loaded)).logits[rows, positions].float()
+        picked = logits.log_softmax(dim=-1)[range(len(tokens)), tokens]
+    ends = np.cumsum([len(at) for at, _ in wanted])[:-1]
+    return np.split(picked.cpu().numpy(), ends)
