@@ -172,7 +172,7 @@ class AdversarialMixin(ObjectiveMixin, PerceptronMixin):
                 X, y = dataset[start : start + PREDICT_ROWS]
                 y_pred = net.module_(X["X"].to(net.device))
                 outputs, _ = net.criterion_.losses(y_pred, y)
-                parts.append(adversary_inputs(y_pred, outputs).cpu())
+                parts.append(adversary_inputs(y_pred, outputs, self._n_classes).cpu())
         seen = torch.cat(parts).double().numpy()
         return seen, dataset.y.cpu().numpy(), dataset.groups.cpu().numpy()
 

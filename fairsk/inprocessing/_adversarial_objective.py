@@ -11,6 +11,7 @@ from fairsk.inprocessing._adversary import known_of_groups, stratum_shares
 from fairsk.inprocessing._net import FairNet
 from fairsk.inprocessing._objectives import Objective, weights_of
 from fairsk.inprocessing._perceptron import MultilayerPerceptron
+from fairsk.penalties._base import score_columns
 
 
 class AdversarialLoss(Objective):
@@ -116,9 +117,8 @@ class AdversarialLoss(Objective):
 
         It takes what the adversary sees, or by default the output of the network.
         """
-        outputs, losses = self.losses(y_pred, y_true)
-        loss = (losses if sample_weight is None else losses * sample_weight).mean()
-        seen = adversary_inputs(y_pred, outputs)
+        outputs, loss = self.mean_loss(y_pred, y_true, sample_weight)
+        seen = adversary_inputs(y_pred, outputs, self.n_classes)
 
         def known(change=lambda tensor: tensor):
             return self.known(change(seen), y_true, groups, sample_weight)
@@ -248,7 +248,7 @@ def by_stratum(seen, places):
     return (places[None, :, :, None] * seen[:, None, None]).flatten(2)
 
 
-def adversary_inputs(y_pred, outputs):
+def adversary_inputs(y_pred, outputs, n_classes):
     """Columns that the adversary sees.
 
     Parameters
@@ -257,6 +257,8 @@ def adversary_inputs(y_pred, outputs):
         Output of the module; the second element of a tuple is a representation.
     outputs : float tensor of shape (n_samples,) or (n_samples, n_classes)
         Predictions, or logits.
+    n_classes : int or None
+        Number of classes; None for regression.
 
     Returns
     -------
@@ -266,11 +268,13 @@ def adversary_inputs(y_pred, outputs):
     """
     if isinstance(y_pred, tuple):
         return y_pred[1]
-    if outputs.ndim == 1:
+    if n_classes is None:
         return outputs[:, None]
-    probabilities = outputs.softmax(dim=1)
+    if outputs.ndim == 1:
+        columns = outputs.sigmoid()[:, None]
+    else:
+        columns = score_columns(outputs.softmax(dim=1))
     # Centred and of unit size, as an adversary's first layer expects.
-    columns = probabilities[:, 1:] if outputs.shape[1] == 2 else probabilities
     return 4 * columns - 2
 
 

@@ -33,15 +33,12 @@ from fairsk.inprocessing._device import (
     resolve_device,
     seeded,
 )
-from fairsk.inprocessing._net import (
-    CosineDecay,
-    FairNet,
-    Monitor,
+from fairsk.inprocessing._losses import (
     PenalizedLoss,
-    Warmup,
     class_probabilities,
     predicted_values,
 )
+from fairsk.inprocessing._net import CosineDecay, FairNet, Monitor, Warmup
 from fairsk.inprocessing._options import balanced_class_weight
 from fairsk.inprocessing._reports import (
     TrainingReportsMixin,

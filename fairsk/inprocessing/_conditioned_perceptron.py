@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from fairsk.inprocessing._objectives import Objective
+from fairsk.inprocessing._objectives import Objective, probabilities
 from fairsk.inprocessing._perceptron import MultilayerPerceptron
 from fairsk.penalties import Penalty
 
@@ -118,12 +118,11 @@ class ConditionedLoss(Objective):
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Loss of a batch; the penalty alone stays in `last_penalty`."""
         _, weight, turn = y_pred
-        logits, losses = self.losses(y_pred, y_true)
-        loss = (losses if sample_weight is None else losses * sample_weight).mean()
+        outputs, loss = self.mean_loss(y_pred, y_true, sample_weight)
         self.last_penalty = None
         if self.n_groups != 1:
             penalty = self.penalties[turn](
-                logits.softmax(dim=1),
+                probabilities(outputs),
                 y_true,
                 groups,
                 sample_weight,

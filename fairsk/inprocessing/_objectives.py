@@ -5,49 +5,53 @@ criterion. What the other player holds are buffers, moved in the forward pass of
 training batch, so that a step needs no further loop and a GPU never waits.
 """
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-from fairsk.definitions import group_counts
-from fairsk.definitions._signed_measures import group_mass
-from fairsk.inprocessing._net import class_logits, target_values
+from fairsk.inprocessing._losses import (
+    SampleLoss,
+    binary_logit,
+    is_cross_entropy,
+)
 from fairsk.penalties._running import DEFAULT_WINDOW, RunningMean
 
 
-class Objective(torch.nn.Module):
+class Objective(SampleLoss):
     """Base class: the loss of each sample, and what the net asks of a criterion.
 
     Parameters
     ----------
-    n_classes : int or None
-        Number of classes; None for regression.
-    n_groups : int
-        Number of groups; 0 for a continuous attribute.
-    criterion : class, default=torch.nn.CrossEntropyLoss
-        Loss of logits and classes, or of predictions and targets, that takes
-        ``reduction="none"``.
+    n_classes, n_groups, criterion : object
+        As in :class:`SampleLoss`.
     **kwargs : dict
         Further arguments of `criterion`.
     """
 
-    penalty = None
-    last_penalty = None
-
-    def __init__(
-        self, n_classes, n_groups, criterion=torch.nn.CrossEntropyLoss, **kwargs
-    ):
-        super().__init__()
-        self.n_classes = n_classes
-        self.n_groups = n_groups
-        self.per_sample = criterion(reduction="none", **kwargs)
+    def __init__(self, n_classes, n_groups, **kwargs):
+        super().__init__(n_classes, n_groups, **kwargs)
+        self._spares_a_logit = n_classes == 2 and is_cross_entropy(self.per_sample)
 
     def losses(self, y_pred, y_true):
-        """Logits (predictions in regression) and loss of each sample."""
-        if self.n_classes is None:
-            outputs = target_values(y_pred, len(y_true))
-        else:
-            outputs = class_logits(y_pred, len(y_true), self.n_classes)
+        """Outputs and loss of each sample, before any weights.
+
+        Outputs are predictions or logits; of two classes the one logit may stay alone,
+        which is the same loss in half of the operations.
+        """
+        if self._spares_a_logit:
+            logit = binary_logit(y_pred, len(y_true))
+            if logit is not None:
+                target = y_true.to(logit.dtype)
+                return logit, functional.binary_cross_entropy_with_logits(
+                    logit, target, reduction="none"
+                )
+        outputs = self.outputs(y_pred, len(y_true))
         return outputs, self.per_sample(outputs, y_true)
+
+    def mean_loss(self, y_pred, y_true, sample_weight=None):
+        """Outputs, and the mean loss of the samples."""
+        outputs, losses = self.losses(y_pred, y_true)
+        return outputs, self.weigh(losses, y_true, sample_weight).mean()
 
     def prepare(self, dataset, n_batches):
         """See all training data, and how many batches they are, before training."""
@@ -57,8 +61,47 @@ class Objective(torch.nn.Module):
         return {}
 
 
+def predicted_classes(outputs):
+    """Index of the most probable class.
+
+    Parameters
+    ----------
+    outputs : float tensor of shape (n_samples,) or (n_samples, n_classes)
+        The one logit of two classes, or a logit for each class.
+
+    Returns
+    -------
+    classes : bool or int tensor of shape (n_samples,)
+        The first one of equals.
+    """
+    return outputs > 0 if outputs.ndim == 1 else outputs.argmax(dim=1)
+
+
+def probabilities(outputs):
+    """Probability of each class.
+
+    Parameters
+    ----------
+    outputs : float tensor of shape (n_samples,) or (n_samples, n_classes)
+        The one logit of two classes, or a logit for each class.
+
+    Returns
+    -------
+    probabilities : float tensor of shape (n_samples, n_classes)
+        Rows sum to 1.
+    """
+    if outputs.ndim == 2:
+        return outputs.softmax(dim=1)
+    return torch.stack((-outputs, outputs), dim=1).sigmoid()
+
+
 class GroupObjective(Objective):
     """Base class of objectives that look at each group, or cell, by itself."""
+
+    def __init__(self, n_classes, n_groups, **kwargs):
+        super().__init__(n_classes, n_groups, **kwargs)
+        #: A row with a one for each cell.
+        self.register_buffer("places", torch.zeros(0))
 
     @property
     def n_cells(self):
@@ -69,22 +112,33 @@ class GroupObjective(Objective):
         """Cell of each sample."""
         return groups
 
+    def prepare(self, dataset, n_batches):
+        """Number the cells; returns the mass of each."""
+        self.places = torch.eye(self.n_cells).to(dataset.X)
+        mass = self.mass(dataset.y, dataset.groups, weights_of(dataset))
+        return mass.sum(dim=0)
+
+    def mass(self, y_true, groups, sample_weight=None):
+        """Weight of each sample in its cell, of shape (n_samples, n_cells)."""
+        mass = self.places.index_select(0, self.cells(y_true, groups))
+        return mass if sample_weight is None else mass * sample_weight[:, None]
+
     def sums(self, y_pred, y_true, groups, sample_weight=None):
         """Loss, error and mass of each cell in a batch, of shape (3, n_cells)."""
-        logits, losses = self.losses(y_pred, y_true)
-        ones = torch.ones_like(losses)
-        weight = ones if sample_weight is None else sample_weight
-        mass = group_mass(self.cells(y_true, groups), self.n_cells, weight)
-        return torch.stack([losses, self.errors(logits, losses, y_true), ones]) @ mass
+        outputs, losses = self.losses(y_pred, y_true)
+        errors = self.errors(outputs, losses, y_true)
+        rows = [self.weigh(losses, y_true), errors, torch.ones_like(errors)]
+        return torch.stack(rows) @ self.mass(y_true, groups, sample_weight)
 
-    def errors(self, logits, losses, y_true):
+    def errors(self, outputs, losses, y_true):
         """What is counted as error of each sample."""
-        return (logits.argmax(dim=1) != y_true).to(losses)
+        return (predicted_classes(outputs) != y_true).to(losses)
 
-    def cell_sizes(self, dataset):
-        """Mass of each cell in a data set."""
-        cells = self.cells(dataset.y, dataset.groups)
-        return group_mass(cells, self.n_cells, weights_of(dataset)).sum(0)
+    def data_loss(self, y_pred, y_true, groups, sample_weight=None):
+        """Loss in the weights that the groups have, which stay as they are."""
+        sums = self.sums(y_pred, y_true, groups, sample_weight)
+        losses, _, _ = group_means(sums)
+        return self.group_weights() @ losses
 
 
 class GroupDROLoss(GroupObjective):
@@ -139,7 +193,7 @@ class GroupDROLoss(GroupObjective):
 
     def prepare(self, dataset, n_batches):
         """Start from equal weights of the cells that have samples."""
-        size = self.cell_sizes(dataset)
+        size = super().prepare(dataset, n_batches)
         self.log_weights = equal_log_weights(size > 0, size.dtype)
         self.cell_losses = torch.zeros_like(size)
         margins = self.adjustment / size.clamp(min=1e-12).sqrt()
@@ -147,17 +201,26 @@ class GroupDROLoss(GroupObjective):
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Weighted loss of a batch."""
-        sums = self.sums(y_pred, y_true, groups, sample_weight)
-        means, _, present = group_means(sums)
+        _, losses = self.losses(y_pred, y_true)
+        mass = self.mass(y_true, groups, sample_weight)
+        total = mass.sum(dim=0)
+        present = total > 0
+        means = self.weigh(losses, y_true) @ mass / torch.where(present, total, 1.0)
         if self.training:
             self._move(means.detach(), present)
-        return self.log_weights.exp() @ means
+        return self.group_weights() @ means
+
+    def group_weights(self):
+        """Weights of the cells."""
+        return self.log_weights.exp()
 
     def _move(self, means, present):
         """Let the weights of bad cells grow; one that is missing keeps its loss."""
-        self.cell_losses = torch.where(present, means, self.cell_losses)
-        gains = self.cell_losses + self.cell_margins
-        self.log_weights = exponentiated_step(self.log_weights, gains, self.step_size)
+        torch.where(present, means, self.cell_losses, out=self.cell_losses)
+        gains = self.cell_losses
+        if self.adjustment:
+            gains = gains + self.cell_margins
+        exponentiated_step_(self.log_weights, gains, self.step_size)
 
     def judge(self, sums):
         """Readings over all samples, by the sums over them."""
@@ -212,7 +275,7 @@ class MinimaxLoss(GroupObjective):
         self.damping = damping
         # Loss, error and mass of each group in a batch.
         self.running = RunningMean()
-        for name in ("log_weights", "multipliers", "shares"):
+        for name in ("log_weights", "multipliers", "shares", "prices"):
             self.register_buffer(name, torch.zeros(n_groups))
 
     @property
@@ -224,17 +287,17 @@ class MinimaxLoss(GroupObjective):
 
     def prepare(self, dataset, n_batches):
         """Start from equal weights, or from those of the data and no multipliers."""
-        size = self.cell_sizes(dataset)
+        size = super().prepare(dataset, n_batches)
         self.shares = size / size.sum()
         self.log_weights = equal_log_weights(size > 0, size.dtype)
-        self.multipliers = torch.zeros_like(size)
+        self.multipliers, self.prices = torch.zeros(2, len(size)).to(size)
         self.running = RunningMean(min(DEFAULT_WINDOW, n_batches))
 
-    def errors(self, logits, losses, y_true):
+    def errors(self, outputs, losses, y_true):
         """What is counted as error of each sample."""
         if self.error == "log_loss":
             return losses.detach()
-        return super().errors(logits, losses, y_true)
+        return super().errors(outputs, losses, y_true)
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Weighted loss of a batch."""
@@ -242,24 +305,26 @@ class MinimaxLoss(GroupObjective):
         if self.training:
             sums = self.running(sums)
         losses, errors, present = group_means(sums)
-        return self._weights(errors.detach(), present) @ losses
+        self._move(errors.detach(), present)
+        return self.group_weights() @ losses
 
-    def _weights(self, errors, present):
-        """Weights of the groups, after a step of their player while training."""
+    def _move(self, errors, present):
+        """A step of the player of the weights, while training."""
         if self.bound is None:
             if self.training:
-                self.log_weights = exponentiated_step(
-                    self.log_weights, errors, self.step_size
-                )
-            return self.log_weights.exp()
+                exponentiated_step_(self.log_weights, errors, self.step_size)
+            return
         excess = torch.where(present, errors - self.bound, 0.0)
         if self.training:
-            self.multipliers = functional.relu(
-                self.multipliers + self.step_size * excess
-            )
-        prices = functional.relu(self.multipliers + self.damping * excess)
+            self.multipliers.add_(excess, alpha=self.step_size).relu_()
+        self.prices = torch.add(self.multipliers, excess, alpha=self.damping).relu_()
+
+    def group_weights(self):
+        """Weights of the groups, which sum to 1."""
+        if self.bound is None:
+            return self.log_weights.exp()
         # A mean: without it the step of the network would grow with the multipliers.
-        return (self.shares + prices) / (1 + prices.sum())
+        return (self.shares + self.prices) / (1 + self.prices.sum())
 
     def judge(self, sums):
         """Readings over all samples, by the sums over them."""
@@ -321,48 +386,57 @@ class LagrangianLoss(Objective):
         self.running = RunningMean()
         # Of a rate that is too high in a group, and of one that is too low.
         self.register_buffer("multipliers", torch.zeros(2, n_rates, n_groups))
-        tables = zip(("numerators", "denominators"), definition.class_tables(n_classes))
-        for name, table in tables:
-            self.register_buffer(name, torch.as_tensor(table))
+        self.register_buffer("signs", torch.tensor([1.0, -1.0])[:, None, None])
+        # Numerators and denominators of the rates, as (2, n_rates, n_cells).
+        tables = np.stack(definition.class_tables(n_classes))
+        self.register_buffer("tables", torch.as_tensor(tables).flatten(2))
+        # A row with a one for each group and class.
+        self.register_buffer("places", torch.eye(n_groups * n_classes))
 
     def prepare(self, dataset, n_batches):
         """Start without multipliers."""
-        for name in ("multipliers", "numerators", "denominators"):
+        for name in ("multipliers", "signs", "tables", "places"):
             setattr(self, name, getattr(self, name).to(dataset.X))
         self.multipliers = torch.zeros_like(self.multipliers)
         self.running = RunningMean(min(DEFAULT_WINDOW, n_batches))
 
     def sums(self, y_pred, y_true, groups, sample_weight=None):
         """Sum of the losses and counts of the predicted classes, flat in one tensor."""
-        logits, losses = self.losses(y_pred, y_true)
-        if sample_weight is not None:
-            losses = losses * sample_weight
-        counts = self._counts(logits, y_true, groups, sample_weight)
+        outputs, losses = self.losses(y_pred, y_true)
+        losses = self.weigh(losses, y_true, sample_weight)
+        cells = groups * self.n_classes + y_true
+        counts = self._counts(outputs, cells, sample_weight)
         return torch.cat([losses.sum()[None], counts.flatten()])
 
-    def _counts(self, logits, y_true, groups, sample_weight):
-        hard = functional.one_hot(logits.detach().argmax(dim=1), self.n_classes)
-        return group_counts(
-            groups,
-            y_true,
-            hard.to(logits),
-            n_groups=self.n_groups,
-            n_classes=self.n_classes,
-            sample_weight=sample_weight,
-        )
+    def _counts(self, outputs, cells, sample_weight):
+        """Counts of the predicted classes, of shape (n_groups * n_classes, n_classes).
+
+        They are `group_counts`, by a product, which takes less time on small batches.
+        """
+        hard = predicted_classes(outputs)
+        if outputs.ndim == 1:
+            hard = torch.stack((~hard, hard), dim=1)
+        else:
+            hard = functional.one_hot(hard, self.n_classes)
+        hard = hard.to(outputs.dtype)
+        if sample_weight is not None:
+            hard = hard * sample_weight[:, None]
+        return self.places.index_select(0, cells).T @ hard
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Lagrangian of a batch."""
-        logits, losses = self.losses(y_pred, y_true)
+        outputs, losses = self.losses(y_pred, y_true)
+        losses = self.weigh(losses, y_true)
         if self.n_groups > 1:
+            cells = groups * self.n_classes + y_true
             with torch.no_grad():
-                counts = self._counts(logits, y_true, groups, sample_weight)
+                counts = self._counts(outputs, cells, sample_weight)
                 counts = self.running(counts) if self.training else counts
-                costs = self._costs(counts)
+                # The price is a sum over the samples, not a mean.
+                costs = (len(y_true) * self._costs(counts)).index_select(0, cells)
             # The rates are linear: their price is one of each predicted class, by the
-            # group and label of the sample. It is a sum over the samples, not a mean.
-            priced = costs[groups, y_true] * logits.softmax(dim=1)
-            losses = losses + len(y_true) * priced.sum(dim=1)
+            # group and label of the sample.
+            losses = losses + (costs * probabilities(outputs)).sum(dim=1)
         if sample_weight is not None:
             losses = losses * sample_weight
         return losses.mean()
@@ -372,26 +446,27 @@ class LagrangianLoss(Objective):
 
         While training, the multipliers make their step before.
         """
-        excess = self._excess(self.definition.values(counts))
+        # Both totals of each rate, as (2, n_rates, n_groups).
+        totals = self.tables @ counts.view(self.n_groups, -1).T
+        numerators, mass = totals.unbind()
+        present = mass > 0
+        mass = torch.where(present, mass, 1.0)
+        excess = self._excess(numerators / mass, present)
         if self.training:
-            self.multipliers = functional.relu(
-                self.multipliers + self.step_size * excess
-            )
-        above, below = functional.relu(self.multipliers + self.damping * excess)
-        mass = torch.einsum("rij,gij->rg", self.denominators.to(counts), counts)
-        prices = torch.where(mass > 0, (above - below) / mass, 0.0)
-        return torch.einsum("rg,rij->gij", prices, self.numerators.to(counts))
+            self.multipliers.add_(excess, alpha=self.step_size).relu_()
+        prices = torch.add(self.multipliers, excess, alpha=self.damping).relu_()
+        # Without mass there is no excess, but there may be multipliers.
+        prices = torch.where(present, (self.signs * prices).sum(dim=0) / mass, 0.0)
+        return (prices.T @ self.tables[0]).view(-1, self.n_classes)
 
-    def _excess(self, values):
+    def _excess(self, values, present):
         """By how much each rate leaves a band around the middle of the groups."""
-        missing = values.isnan()
-        high = torch.where(missing, -torch.inf, values).amax(-1, keepdim=True)
-        low = torch.where(missing, torch.inf, values).amin(-1, keepdim=True)
-        deviation = values - (high + low) / 2
-        excess = torch.stack([deviation, -deviation]) - self.tolerance / 2
+        high = torch.where(present, values, -torch.inf).amax(-1, keepdim=True)
+        low = torch.where(present, values, torch.inf).amin(-1, keepdim=True)
+        excess = self.signs * (values - (high + low) / 2) - self.tolerance / 2
         # A rate that fewer than two groups define compares nothing.
-        alone = (~missing).sum(-1, keepdim=True) < 2
-        return torch.where(missing | alone, 0.0, excess)
+        compared = present & (present.sum(-1, keepdim=True) > 1)
+        return torch.where(compared, excess, 0.0)
 
     def judge(self, sums):
         """Readings over all samples, by the sums over them."""
@@ -405,24 +480,21 @@ class LagrangianLoss(Objective):
         }
 
 
-def exponentiated_step(log_weights, gains, step_size):
-    r"""Weights on the simplex after a step of exponentiated gradient.
+def exponentiated_step_(log_weights, gains, step_size):
+    r"""A step of exponentiated gradient, in place.
 
     Parameters
     ----------
     log_weights : float tensor of shape (n_cells,)
-        Logarithms of weights that sum to 1.
+        Logarithms of weights that sum to 1; becomes that of
+        :math:`w_c \propto w_c \exp(\eta g_c)`.
     gains : float tensor of shape (n_cells,)
         What each cell gains.
     step_size : float
         :math:`\eta`.
-
-    Returns
-    -------
-    log_weights : float tensor of shape (n_cells,)
-        Logarithms of :math:`w_c \propto w_c \exp(\eta g_c)`.
     """
-    return (log_weights + step_size * gains).log_softmax(dim=0)
+    log_weights.add_(gains, alpha=step_size)
+    log_weights.copy_(log_weights.log_softmax(dim=0))
 
 
 def equal_log_weights(present, dtype):
@@ -440,10 +512,10 @@ def weights_of(dataset):
 
 def group_means(sums):
     """Means of loss and error in each group, 0 in an empty one, and who is present."""
-    losses, errors, mass = sums
-    present = mass.detach() > 0
-    divisor = torch.where(present, mass.detach(), 1.0)
-    return losses / divisor, errors / divisor, present
+    mass = sums[2].detach()
+    present = mass > 0
+    losses, errors = (sums[:2] / torch.where(present, mass, 1.0)).unbind()
+    return losses, errors, present
 
 
 def largest(values, present):

@@ -86,14 +86,15 @@ class AdversarialExamples(LossTerm):
 
     def __call__(self, module, criterion, samples, y_true, y_pred):
         """Half the loss that the attack adds."""
-        weight = samples["sample_weight"]
         X = self.attack(module, criterion, samples, y_true)
-        attacked = criterion.mean_loss(module(X), y_true, weight)
-        return 0.5 * (attacked - criterion.mean_loss(y_pred, y_true, weight))
+        groups, weight = samples["groups"], samples["sample_weight"]
+        attacked = criterion.data_loss(module(X), y_true, groups, weight)
+        plain = criterion.data_loss(y_pred, y_true, groups, weight)
+        return 0.5 * (attacked - plain)
 
     def attack(self, module, criterion, samples, y_true):
         """Features of the attacked samples."""
-        X, weight = samples["X"], samples["sample_weight"]
+        X, groups, weight = (samples[k] for k in ("X", "groups", "sample_weight"))
         low = torch.maximum(X - self.epsilon, self.low)
         high = torch.minimum(X + self.epsilon, self.high)
         # Several steps are shorter, but may still reach across the whole box.
@@ -101,7 +102,7 @@ class AdversarialExamples(LossTerm):
         attacked = X
         for _ in range(self.n_steps):
             attacked = attacked.detach().requires_grad_()
-            loss = criterion.mean_loss(module(attacked), y_true, weight)
+            loss = criterion.data_loss(module(attacked), y_true, groups, weight)
             (gradient,) = torch.autograd.grad(loss, attacked)
             moved = attacked.detach() + step * gradient.sign()
             attacked = torch.minimum(torch.maximum(moved, low), high)

@@ -21,14 +21,9 @@ from fairsk.inprocessing._device import (
     resolve_device,
     seeded,
 )
+from fairsk.inprocessing._losses import is_cross_entropy
 from fairsk.inprocessing._reports import _MAX_UNDEFINED
-from fairsk.inprocessing._stacked import (
-    Fold,
-    StackedLoss,
-    Watch,
-    is_cross_entropy,
-    train,
-)
+from fairsk.inprocessing._stacked import Fold, StackedLoss, Watch, train
 from fairsk.metrics import get_scorer
 from fairsk.penalties import Penalty
 from fairsk.utils._rows import take_rows

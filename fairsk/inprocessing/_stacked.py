@@ -19,7 +19,8 @@ import torch
 from torch.nn import functional
 
 from fairsk.inprocessing._device import is_out_of_memory
-from fairsk.inprocessing._net import class_logits, warmup_share
+from fairsk.inprocessing._losses import class_logits
+from fairsk.inprocessing._net import warmup_share
 from fairsk.inprocessing._stacked_layers import StackedLayers, has_all
 from fairsk.penalties import Penalty
 
@@ -537,12 +538,3 @@ def _pad(tensor, n_rows):
         return tensor
     missing = n_rows - len(tensor)
     return torch.cat((tensor, tensor.new_zeros((missing, *tensor.shape[1:]))))
-
-
-def is_cross_entropy(per_sample):
-    """Whether a loss is the plain cross entropy, which is built in here."""
-    return (
-        type(per_sample) is torch.nn.CrossEntropyLoss
-        and per_sample.weight is None
-        and per_sample.label_smoothing == 0
-    )

@@ -32,11 +32,13 @@ class RunningMean(torch.nn.Module):
             return batch
         value = batch.detach()
         if self.mean is None or self.mean.shape != value.shape:
-            self.mean, self._n_seen = value, 0
+            self.mean, self._n_seen = value.clone(), 0
         self._n_seen += 1
         # The first batches weigh equally: a mean needs no start value.
         weight = max(1 / self._n_seen, 1 / self.reach)
-        self.mean = self.mean.lerp(value, weight)
+        self.mean.lerp_(value, weight)
+        if not batch.requires_grad:
+            return self.mean.clone()
         return self.mean + (batch - value)
 
 

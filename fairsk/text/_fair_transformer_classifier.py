@@ -27,7 +27,7 @@ from fairsk.definitions import (
 )
 from fairsk.inprocessing._base import seeded
 from fairsk.inprocessing._batches import GroupedDataset
-from fairsk.inprocessing._net import class_probabilities
+from fairsk.inprocessing._losses import class_probabilities
 from fairsk.penalties import PENALTIES, Penalty, get_penalty
 from fairsk.text._embedding import POOLINGS
 from fairsk.text._lora import add_lora

@@ -7,7 +7,8 @@ import torch
 from skorch.callbacks import Callback
 from torch.nn import functional
 
-from fairsk.inprocessing._net import FairNet, PenalizedLoss
+from fairsk.inprocessing._losses import PenalizedLoss
+from fairsk.inprocessing._net import FairNet
 from fairsk.text._embedding import POOL
 
 
@@ -104,7 +105,7 @@ class TextLoss(PenalizedLoss):
     Parameters
     ----------
     penalty, n_classes, n_groups, fairness_weight, criterion : object
-        As in :class:`~fairsk.inprocessing._net.PenalizedLoss`.
+        As in :class:`~fairsk.inprocessing._losses.PenalizedLoss`.
     pairing_weight : float, default=0.0
         The weight :math:`\mu` of counterfactual logit pairing.
     adversary_weight : float, default=0.0

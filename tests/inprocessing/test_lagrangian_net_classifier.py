@@ -85,7 +85,7 @@ def test_step_is_the_formula_by_hand():
     definition = get_definition("equalized_odds")
     criterion = LagrangianLoss(
         definition, 2, 3, tolerance=tolerance, step_size=eta, damping=rho
-    )
+    ).double()
     y_true, codes = torch.as_tensor(y), torch.as_tensor(groups)
     loss = criterion(logit, y_true, codes)
     z = logit.detach().numpy()

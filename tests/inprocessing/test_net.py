@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fairsk.inprocessing._net import (
-    CosineDecay,
+from fairsk.inprocessing._losses import (
     PenalizedLoss,
     class_logits,
     class_probabilities,
 )
+from fairsk.inprocessing._net import CosineDecay
 from fairsk.penalties import DefinitionPenalty
 
 

@@ -28,7 +28,8 @@ from fairsk.inprocessing import (
     LipschitzPairing,
 )
 from fairsk.inprocessing._batches import GroupedDataset
-from fairsk.inprocessing._net import PenalizedLoss, warmup_share
+from fairsk.inprocessing._losses import PenalizedLoss
+from fairsk.inprocessing._net import warmup_share
 from fairsk.inprocessing._options import (
     AdversarialExamples,
     FairMixup,
@@ -283,7 +284,7 @@ def test_robust_network_loses_less_under_attack(data):
             32, fairness_weight=0, robustness_epsilon=epsilon, **FULL
         ).set_params(max_iter=150, learning_rate="constant", n_iter_no_change=np.inf)
         net = clf.fit(X, y, sensitive_features=groups).net_
-        samples = {"X": torch.tensor(X), "sample_weight": None}
+        samples = {"X": torch.tensor(X), "groups": None, "sample_weight": None}
         attack = AdversarialExamples(0.5, 5).prepare(GroupedDataset(X))
         attacked = attack.attack(net.module_, net.criterion_, samples, torch.tensor(y))
         accuracy[epsilon] = clf.score(attacked.numpy(), y)
