@@ -17,8 +17,9 @@ class FairMLPClassifierCV(FairPathCV):
     Parameters
     ----------
     fairness_weights : int or array-like of shape (n_weights,), default=16
-        The weights :math:`\lambda`, or how many: then 0 and a geometric sequence from
-        0.02 to 8, which suits differences of rates.
+        The weights :math:`\lambda`, or how many: then 0 and a geometric sequence that
+        ends at the `largest_weight` of the penalty, 3 for rates, and begins at a
+        hundredth of it.
     hidden_layer_sizes : int or array-like of int, default=(64, 32)
         Width of each hidden layer.
     activation : {"identity", "logistic", "tanh", "relu"}, default="relu"

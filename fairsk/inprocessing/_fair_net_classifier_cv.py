@@ -23,8 +23,9 @@ class FairNetClassifierCV(PrefixedParamsMixin, FairPathCV):
         layers must not depend on other samples of the batch through a running state, as
         batch normalisation does, nor branch on values.
     fairness_weights : int or array-like of shape (n_weights,), default=16
-        The weights :math:`\lambda`, or how many: then 0 and a geometric sequence from
-        0.02 to 8, which suits differences of rates.
+        The weights :math:`\lambda`, or how many: then 0 and a geometric sequence that
+        ends at the `largest_weight` of the penalty, 3 for rates, and begins at a
+        hundredth of it.
     cv : int, cross-validation generator or iterable, default=None
         Folds; None takes 3. An integer stratifies on class and group, where all of
         their combinations have enough samples, and on the class otherwise.

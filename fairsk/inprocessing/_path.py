@@ -25,13 +25,13 @@ from fairsk.inprocessing._losses import is_cross_entropy
 from fairsk.inprocessing._reports import _MAX_UNDEFINED
 from fairsk.inprocessing._stacked import Fold, StackedLoss, Watch, train
 from fairsk.metrics import get_scorer
-from fairsk.penalties import Penalty
+from fairsk.penalties import Penalty, get_penalty
 from fairsk.utils._rows import take_rows
 from fairsk.utils._sklearn import Interval, StrOptions, _BaseScorer, _fit_context
 
-# Largest weight of the default path: there the disparities of rates have had their way.
-_LARGEST_WEIGHT = 8.0
-_SMALLEST_WEIGHT = 0.02
+# Of the ends of a default path: two orders of magnitude, since what a weight buys
+# depends on the data.
+_SMALLEST_SHARE = 0.01
 
 _MEMORY_REMEDY = (
     "One network at a time does not fit. Lower batch_size, or set device='cpu'."
@@ -185,7 +185,9 @@ class FairPathCV(BaseFairNetClassifier):
     def _check_weights(self):
         weights = self.fairness_weights
         if isinstance(weights, Integral):
-            path = np.geomspace(_SMALLEST_WEIGHT, _LARGEST_WEIGHT, max(weights - 1, 1))
+            penalty = get_penalty(self.fairness, self.disparity)
+            end = getattr(penalty, "largest_weight", Penalty.largest_weight)
+            path = np.geomspace(_SMALLEST_SHARE * end, end, max(weights - 1, 1))
             return path if weights == 1 else np.r_[0.0, path]
         weights = np.asarray(weights, dtype=np.float64)
         if weights.ndim != 1 or not len(weights) or not (weights >= 0).all():

@@ -63,6 +63,16 @@ class PenaltySum(Penalty):
         """Whether every penalty compares samples of one class."""
         return all(p.conditions_on_label for p in self.penalties)
 
+    @property
+    def largest_weight(self):
+        """Weight of the sum at which the first of the penalties has its own."""
+        ends = [
+            penalty.largest_weight / weight
+            for weight, penalty in zip(self.weights, self.penalties)
+            if weight and hasattr(penalty, "largest_weight")
+        ]
+        return min(ends, default=Penalty.largest_weight)
+
     def forward(self, y_score, y_true, groups, sample_weight=None, *, n_groups=None):
         """Penalty of a batch; parameters as in :meth:`Penalty.forward`."""
         return sum(
@@ -117,6 +127,11 @@ class _WrappedPenalty(Penalty):
     def conditions_on_label(self):
         """Whether the wrapped penalty compares samples of one class."""
         return self.penalty.conditions_on_label
+
+    @property
+    def largest_weight(self):
+        """That of the wrapped penalty."""
+        return getattr(self.penalty, "largest_weight", Penalty.largest_weight)
 
     def undefined(self, strata):
         """What the wrapped penalty cannot compare; see :meth:`Penalty.undefined`."""

@@ -99,6 +99,12 @@ class DefinitionPenalty(WindowedPenalty):
         self.reference = reference
 
     @property
+    def largest_weight(self):
+        """Weight from which on little but the penalty is learnt."""
+        # The gradient of a square is small where the gap is.
+        return super().largest_weight * (1 if self.power == 1 else 10)
+
+    @property
     def conditions_on_label(self):
         """Whether the definition compares samples of one class."""
         return self.fairness.conditions_on_label

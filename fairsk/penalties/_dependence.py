@@ -50,6 +50,7 @@ class CovariancePenalty(Penalty):
 
     takes_continuous_groups = True
     takes_regression = True
+    largest_weight = 10.0
 
     def __init__(self, power=1, *, normalise=False, given=None):
         super().__init__(given)
@@ -116,6 +117,7 @@ class HSICPenalty(Penalty):
 
     takes_continuous_groups = True
     takes_regression = True
+    largest_weight = 30.0
 
     def __init__(
         self,
@@ -190,6 +192,7 @@ class DistanceCorrelationPenalty(Penalty):
 
     takes_continuous_groups = True
     takes_regression = True
+    largest_weight = 10.0
 
     def __init__(self, *, normalise=True, given=None):
         super().__init__(given)
@@ -236,6 +239,8 @@ class MutualInformationPenalty(WindowedPenalty):
     >>> round(MutualInformationPenalty()(y_score, None, groups).item(), 3)
     0.133
     """
+
+    largest_weight = 100.0
 
     def __init__(self, *, given=None, window=None):
         super().__init__(given, window)

@@ -13,6 +13,7 @@ class _GroupLossPenalty(WindowedPenalty):
     """A penalty that is a function of the mean loss of each group."""
 
     takes_regression = True
+    largest_weight = 10.0
 
     def __init__(self, loss=None, given=None, window=None):
         super().__init__(given, window)

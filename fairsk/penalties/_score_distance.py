@@ -70,6 +70,8 @@ class MMDPenalty(_ScoreDistancePenalty):
     1.13
     """
 
+    largest_weight = 10.0
+
     def __init__(
         self, length_scale=None, kernel="gaussian", *, reference="pairs", given=None
     ):

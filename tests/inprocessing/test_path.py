@@ -16,7 +16,13 @@ from fairsk.inprocessing import (
 )
 from fairsk.metrics import get_scorer
 from fairsk.model_selection import best_within
-from fairsk.penalties import EachFeaturePenalty, MemoryPenalty
+from fairsk.penalties import (
+    DefinitionPenalty,
+    EachFeaturePenalty,
+    HSICPenalty,
+    MemoryPenalty,
+    Penalty,
+)
 
 WEIGHTS = [0.0, 0.3, 2.0]
 EXACT = {
@@ -372,3 +378,37 @@ def test_processes_change_nothing(data):
     )
     assert_same_networks(one.estimators_, two.estimators_, X)
     assert one.fairness_weight_ == two.fairness_weight_
+
+
+@pytest.mark.parametrize(
+    "fairness", ["demographic_parity", "covariance", "hsic", "mmd", "wasserstein"]
+)
+def test_default_weights_reach_from_no_effect_to_little_disparity(data, fairness):
+    X, y, groups = data
+    few = np.arange(40)
+    path = FairMLPClassifierCV(
+        3, (8,), fairness=fairness, cv=[(few, few)], max_iter=25, batch_size=128,
+        learning_rate_init=0.02, random_state=0, device="cpu",
+    )  # fmt: skip
+    path.fit(X, y, sensitive_features=groups)
+    selected = [(y_pred == 1) for y_pred in path.predict_path(X)]
+    gaps = [abs(s[groups == 0].mean() - s[groups == 1].mean()) for s in selected]
+    assert gaps[0] > 0.3
+    assert gaps[1] > 0.8 * gaps[0]
+    assert gaps[2] < 0.2 * gaps[0]
+    assert path.fairness_weights_[0] == 0
+
+
+def test_default_weights_end_where_the_penalty_says():
+    parts = [(HSICPenalty(), 2.0), ("demographic_parity", 0.5)]
+    for fairness, end in [
+        ("hsic", HSICPenalty.largest_weight),
+        (MemoryPenalty("hsic"), HSICPenalty.largest_weight),
+        # Where the first part has its way.
+        (parts, min(HSICPenalty.largest_weight / 2, Penalty.largest_weight / 0.5)),
+        (DefinitionPenalty(power=2), 10 * Penalty.largest_weight),
+        (torch.nn.Identity(), Penalty.largest_weight),
+    ]:
+        weights = FairMLPClassifierCV(5, fairness=fairness)._check_weights()
+        assert weights[-1] == pytest.approx(end)
+        assert weights[1] == pytest.approx(end / 100)
