@@ -20,7 +20,12 @@ from fairsk.inprocessing._batches import GroupedDataset
 from fairsk.inprocessing._device import PREDICT_ROWS
 from fairsk.inprocessing._monitors import LastEpoch
 from fairsk.inprocessing._net import FairNet
-from fairsk.inprocessing._objective_base import TRAINING_CONSTRAINTS, ObjectiveMixin
+from fairsk.inprocessing._objective_base import (
+    MIXUP_CONSTRAINTS,
+    OPTION_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    ObjectiveMixin,
+)
 from fairsk.inprocessing._perceptron import PerceptronMixin
 from fairsk.metrics._leakage import default_probes, fresh_knowledge, probe_leakage
 from fairsk.utils._sklearn import Interval, StrOptions
@@ -41,6 +46,8 @@ class AdversarialMixin(ObjectiveMixin, PerceptronMixin):
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **OPTION_CONSTRAINTS,
+        **MIXUP_CONSTRAINTS,
         **PerceptronMixin._parameter_constraints,
         "learning_rate": [StrOptions({"cosine", "constant", "inverse"})],
         "fairness_weight": [Interval(Real, 0, None, closed="left")],
@@ -73,6 +80,10 @@ class AdversarialMixin(ObjectiveMixin, PerceptronMixin):
     @property
     def _net_class(self):
         return ProjectionNet if self.method == "projection" else FairNet
+
+    @property
+    def _compares_within_classes(self):
+        return self._needs_target
 
     @property
     def _n_pretrain(self):

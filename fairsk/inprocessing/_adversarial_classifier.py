@@ -4,6 +4,7 @@ from fairsk.definitions import DEFINITIONS, FairnessDefinition, get_definition
 from fairsk.inprocessing._adversarial_base import AdversarialMixin
 from fairsk.inprocessing._adversary import label_strata
 from fairsk.inprocessing._base import BaseFairNetClassifier
+from fairsk.inprocessing._objective_base import CLASS_WEIGHT_CONSTRAINTS
 from fairsk.utils._sklearn import StrOptions
 
 
@@ -60,6 +61,22 @@ class AdversarialClassifier(AdversarialMixin, BaseFairNetClassifier):
     pretrain : float, default=0.2
         Share of the epochs in which network and adversary learn, each by itself, before
         they play.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the loss of each class, by its label; "balanced" weighs all classes
+        alike. What the adversary knows does not change with it.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    mixup_alpha : float, default=0.0
+        Adds the weight of the adversary times the mean slope of the score along
+        straight paths between samples of two groups (of one class, where `fairness`
+        compares within classes), at places from Beta(alpha, alpha): fair mixup. 0 adds
+        nothing. A continuous attribute has no paths.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -170,6 +187,7 @@ class AdversarialClassifier(AdversarialMixin, BaseFairNetClassifier):
 
     _parameter_constraints: dict = {
         **AdversarialMixin._parameter_constraints,
+        **CLASS_WEIGHT_CONSTRAINTS,
         # A view, not a set: what a user registers later is an option too.
         "fairness": [StrOptions(DEFINITIONS.keys()), FairnessDefinition],
     }
@@ -187,6 +205,11 @@ class AdversarialClassifier(AdversarialMixin, BaseFairNetClassifier):
         adversary_learning_rate_init=0.03,
         schedule="ramp",
         pretrain=0.2,
+        class_weight=None,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        mixup_alpha=0.0,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -211,6 +234,11 @@ class AdversarialClassifier(AdversarialMixin, BaseFairNetClassifier):
         self.adversary_learning_rate_init = adversary_learning_rate_init
         self.schedule = schedule
         self.pretrain = pretrain
+        self.class_weight = class_weight
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.mixup_alpha = mixup_alpha
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha

@@ -126,6 +126,11 @@ class AdversarialLoss(Objective):
         return loss, known
 
     @property
+    def current_weight(self):
+        """Weight of the adversary in the current epoch."""
+        return self.weight
+
+    @property
     def has_game(self):
         """Whether there is anything to know."""
         return self.n_groups != 1 and len(self.kept) > 0
@@ -167,6 +172,8 @@ class ProjectionNet(FairNet):
         X, y_true = unpack_data(batch)
         y_pred = self.infer(X)
         loss, known = criterion.sides(y_pred, y_true, X["groups"], X["sample_weight"])
+        if self.loss_terms:
+            loss = loss + self.added_loss(y_pred, y_true, X)
         term = known()
         network = list(self.module_.parameters())
         adversary = list(criterion.adversary.parameters())

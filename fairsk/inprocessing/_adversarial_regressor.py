@@ -56,6 +56,18 @@ class AdversarialRegressor(AdversarialMixin, BaseFairNetRegressor):
     pretrain : float, default=0.2
         Share of the epochs in which network and adversary learn, each by itself, before
         they play.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    mixup_alpha : float, default=0.0
+        Adds the weight of the adversary times the mean slope of the score along
+        straight paths between samples of two groups, at places from Beta(alpha, alpha):
+        fair mixup. 0 adds nothing. A continuous attribute has no paths.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -181,6 +193,10 @@ class AdversarialRegressor(AdversarialMixin, BaseFairNetRegressor):
         adversary_learning_rate_init=0.03,
         schedule="ramp",
         pretrain=0.2,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        mixup_alpha=0.0,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -205,6 +221,10 @@ class AdversarialRegressor(AdversarialMixin, BaseFairNetRegressor):
         self.adversary_learning_rate_init = adversary_learning_rate_init
         self.schedule = schedule
         self.pretrain = pretrain
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.mixup_alpha = mixup_alpha
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha

@@ -9,11 +9,18 @@ from sklearn.utils.validation import check_is_fitted
 from fairsk.inprocessing._base import BaseFairNet, BaseFairNetClassifier
 from fairsk.inprocessing._conditioned_perceptron import (
     ConditionedLoss,
+    ConditionedNet,
     ConditionedPerceptron,
 )
 from fairsk.inprocessing._device import PREDICT_ROWS
 from fairsk.inprocessing._monitors import LastEpoch
-from fairsk.inprocessing._objective_base import TRAINING_CONSTRAINTS, ObjectiveMixin
+from fairsk.inprocessing._objective_base import (
+    CLASS_WEIGHT_CONSTRAINTS,
+    MIXUP_CONSTRAINTS,
+    OPTION_CONSTRAINTS,
+    TRAINING_CONSTRAINTS,
+    ObjectiveMixin,
+)
 from fairsk.inprocessing._perceptron import PerceptronMixin
 from fairsk.penalties import Penalty, get_penalty
 from fairsk.utils._sklearn import Interval
@@ -51,6 +58,25 @@ class ConditionedFairMLPClassifier(
         Largest weight of the penalty that is trained and may be chosen.
     default_fairness_weight : float, default=1.0
         The weight of a prediction, until another one is chosen.
+    fairness_warmup : int, default=0
+        Epochs in which the weights of the penalty grow from 0 to what they are, so that
+        the network learns something before it is asked to be fair.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the loss of each class, by its label; "balanced" weighs all classes
+        alike. The penalty does not change with it.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    mixup_alpha : float, default=0.0
+        Adds the fairness weight of the batch times the mean slope of the score along
+        straight paths between samples of two groups (of one class, where the penalty
+        compares within classes), at places from Beta(alpha, alpha): fair mixup. 0 adds
+        nothing.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -152,6 +178,7 @@ class ConditionedFairMLPClassifier(
 
     # Rates that a group cannot define matter here.
     fairness_weight = 1.0
+    _net_class = ConditionedNet
     _check_attribute = BaseFairNet._check_attribute
 
     __metadata_request__predict = {"fairness_weight": True}
@@ -159,10 +186,13 @@ class ConditionedFairMLPClassifier(
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
+        **CLASS_WEIGHT_CONSTRAINTS,
+        **OPTION_CONSTRAINTS,
+        **MIXUP_CONSTRAINTS,
         **PerceptronMixin._parameter_constraints,
         **{
             name: BaseFairNet._parameter_constraints[name]
-            for name in ("fairness", "disparity")
+            for name in ("fairness", "disparity", "fairness_warmup")
         },
         "max_fairness_weight": [Interval(Real, 0, None, closed="neither")],
         "default_fairness_weight": [Interval(Real, 0, None, closed="left")],
@@ -177,6 +207,12 @@ class ConditionedFairMLPClassifier(
         disparity="difference",
         max_fairness_weight=4.0,
         default_fairness_weight=1.0,
+        fairness_warmup=0,
+        class_weight=None,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        mixup_alpha=0.0,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -197,6 +233,12 @@ class ConditionedFairMLPClassifier(
         self.disparity = disparity
         self.max_fairness_weight = max_fairness_weight
         self.default_fairness_weight = default_fairness_weight
+        self.fairness_warmup = fairness_warmup
+        self.class_weight = class_weight
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.mixup_alpha = mixup_alpha
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha
@@ -294,7 +336,10 @@ class ConditionedFairMLPClassifier(
 
     @property
     def _milder(self):
-        return f"Lower default_fairness_weight (now {self.fairness_weight_:g})"
+        return (
+            f"Lower default_fairness_weight (now {self.fairness_weight_:g}), raise "
+            "weights over some epochs by fairness_warmup"
+        )
 
     def _monitor(self):
         return LastEpoch()

@@ -5,6 +5,7 @@ import math
 
 import torch
 
+from fairsk.inprocessing._net import FairNet
 from fairsk.inprocessing._objectives import Objective, probabilities
 from fairsk.inprocessing._perceptron import MultilayerPerceptron
 from fairsk.penalties import Penalty
@@ -51,7 +52,7 @@ class ConditionedPerceptron(MultilayerPerceptron):
         ----------
         X : float tensor of shape (n_samples, n_features)
             Features.
-        weight : float, default=None
+        weight : float or float tensor of shape (), default=None
             The weight; None draws one.
 
         Returns
@@ -85,13 +86,17 @@ class ConditionedPerceptron(MultilayerPerceptron):
 
     def _place(self, X, weight):
         """The position of a weight."""
+        if not torch.is_tensor(weight):
+            weight = torch.tensor(weight, dtype=torch.float64)
         share = weight / self.max_weight * math.expm1(_STEEPNESS)
-        position = X.new_tensor(math.log1p(share) / _STEEPNESS)
-        return position, X.new_tensor(weight)
+        return (share.log1p() / _STEEPNESS).to(X), weight.to(X)
 
 
 class ConditionedLoss(Objective):
     r"""Loss and penalty at the weight of the batch, over one plus the weight.
+
+    While fairness warms up, the weight of the penalty is a share of the weight that
+    the network is told.
 
     Parameters
     ----------
@@ -105,6 +110,10 @@ class ConditionedLoss(Objective):
 
     def __init__(self, n_classes, n_groups, *, penalty, **kwargs):
         super().__init__(n_classes, n_groups, **kwargs)
+        #: Share of the weight that a warm-up has reached.
+        self.ramp = 1.0
+        #: Weight of the penalty in the last batch.
+        self.current_weight = 0.0
         self.penalties = torch.nn.ModuleList(
             copy.deepcopy(penalty) for _ in range(N_RANGES)
         )
@@ -119,6 +128,7 @@ class ConditionedLoss(Objective):
         """Loss of a batch; the penalty alone stays in `last_penalty`."""
         _, weight, turn = y_pred
         outputs, loss = self.mean_loss(y_pred, y_true, sample_weight)
+        self.current_weight = weight = self.ramp * weight
         self.last_penalty = None
         if self.n_groups != 1:
             penalty = self.penalties[turn](
@@ -131,6 +141,19 @@ class ConditionedLoss(Objective):
             self.last_penalty = penalty.detach()
             loss = loss + weight * penalty
         return loss / (1 + weight)
+
+
+class ConditionedNet(FairNet):
+    """Net whose loss terms are asked at the weight of the batch."""
+
+    def added_loss(self, y_pred, y_true, X):
+        """Sum of the loss terms, over one plus the weight as all of the objective."""
+        added = super().added_loss(y_pred, y_true, X)
+        return added / (1 + self.criterion_.current_weight)
+
+    def respond_again(self, X, y_pred):
+        """Output of the module for other features, at the weight that was drawn."""
+        return self.module_(X, y_pred[1])
 
 
 def _grow(position):

@@ -8,7 +8,9 @@ import numpy as np
 from fairsk.inprocessing._base import BaseFairNetClassifier
 from fairsk.inprocessing._monitors import BestEpoch, LastEpoch
 from fairsk.inprocessing._objective_base import (
+    CLASS_WEIGHT_CONSTRAINTS,
     EARLY_STOPPING_CONSTRAINTS,
+    OPTION_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
     ObjectiveMixin,
 )
@@ -43,6 +45,18 @@ class GroupDROClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier)
     adjustment : float, default=0.0
         C of the generalisation adjustment. A small cell, whose training loss says
         little about its true loss, counts as worse than it looks.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the loss of each class, by its label; "balanced" weighs all classes
+        alike. The weights of the cells follow the losses with it.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing. The
+        weights of the cells follow the samples as they are.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -147,6 +161,8 @@ class GroupDROClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier)
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **EARLY_STOPPING_CONSTRAINTS,
+        **CLASS_WEIGHT_CONSTRAINTS,
+        **OPTION_CONSTRAINTS,
         **PerceptronMixin._parameter_constraints,
         "cells": [StrOptions({"group", "group_and_label"})],
         "step_size": [Interval(Real, 0, None, closed="left")],
@@ -161,6 +177,10 @@ class GroupDROClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier)
         cells="group",
         step_size=0.01,
         adjustment=0.0,
+        class_weight=None,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -182,6 +202,10 @@ class GroupDROClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier)
         self.cells = cells
         self.step_size = step_size
         self.adjustment = adjustment
+        self.class_weight = class_weight
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha

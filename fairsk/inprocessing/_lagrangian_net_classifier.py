@@ -8,7 +8,9 @@ import torch
 from fairsk.definitions import DEFINITIONS, FairnessDefinition, get_definition
 from fairsk.inprocessing._base import BaseFairNetClassifier
 from fairsk.inprocessing._objective_base import (
+    CLASS_WEIGHT_CONSTRAINTS,
     EARLY_STOPPING_CONSTRAINTS,
+    OPTION_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
     ObjectiveMixin,
 )
@@ -63,6 +65,18 @@ class LagrangianNetClassifier(
     damping : float, default=5.0
         Weight :math:`\rho` of the present violation, which keeps the two players from
         moving in circles.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the loss of each class, by its label; "balanced" weighs all classes
+        alike. The rates do not change with it.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing. The rates
+        are those of the samples as they are.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -178,6 +192,8 @@ class LagrangianNetClassifier(
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **EARLY_STOPPING_CONSTRAINTS,
+        **CLASS_WEIGHT_CONSTRAINTS,
+        **OPTION_CONSTRAINTS,
         "module": [callable, None],
         "criterion": [callable],
         "fairness": [StrOptions(DEFINITIONS.keys()), FairnessDefinition],
@@ -194,6 +210,10 @@ class LagrangianNetClassifier(
         tolerance=0.02,
         step_size=0.3,
         damping=5.0,
+        class_weight=None,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        individual_fairness=None,
         group_by=None,
         criterion=torch.nn.CrossEntropyLoss,
         optimizer="adam",
@@ -216,6 +236,10 @@ class LagrangianNetClassifier(
         self.tolerance = tolerance
         self.step_size = step_size
         self.damping = damping
+        self.class_weight = class_weight
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.criterion = criterion
         self.optimizer = optimizer

@@ -7,7 +7,9 @@ import numpy as np
 
 from fairsk.inprocessing._base import BaseFairNetClassifier
 from fairsk.inprocessing._objective_base import (
+    CLASS_WEIGHT_CONSTRAINTS,
     EARLY_STOPPING_CONSTRAINTS,
+    OPTION_CONSTRAINTS,
     TRAINING_CONSTRAINTS,
     ObjectiveMixin,
 )
@@ -58,6 +60,18 @@ class MinimaxClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier):
     damping : float, default=1.0
         Weight :math:`\rho` of the present violation of the bound, which keeps the two
         players from moving in circles. Not used without `max_error`.
+    class_weight : dict, "balanced" or None, default=None
+        Factor of the loss of each class, by its label; "balanced" weighs all classes
+        alike. What counts as error does not change with it.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing. The
+        weights of the groups follow the samples as they are.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -167,6 +181,8 @@ class MinimaxClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier):
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,
         **EARLY_STOPPING_CONSTRAINTS,
+        **CLASS_WEIGHT_CONSTRAINTS,
+        **OPTION_CONSTRAINTS,
         **PerceptronMixin._parameter_constraints,
         "max_error": [Interval(Real, 0, None, closed="left"), None],
         "error": [StrOptions({"zero_one", "log_loss"})],
@@ -183,6 +199,10 @@ class MinimaxClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier):
         error="zero_one",
         step_size=0.1,
         damping=1.0,
+        class_weight=None,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -205,6 +225,10 @@ class MinimaxClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier):
         self.error = error
         self.step_size = step_size
         self.damping = damping
+        self.class_weight = class_weight
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha

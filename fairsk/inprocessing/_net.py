@@ -165,9 +165,32 @@ class FairNet(NeuralNet):
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Loss of a batch, with the penalty and, in training, the loss terms."""
         loss = self.criterion_(y_pred, y_true, X["groups"], X["sample_weight"])
-        for term in self.loss_terms if training else ():
-            loss = loss + term(self.module_, self.criterion_, X, y_true, y_pred)
+        if training and self.loss_terms:
+            loss = loss + self.added_loss(y_pred, y_true, X)
         return loss
+
+    def added_loss(self, y_pred, y_true, X):
+        """Sum of the loss terms of a training batch, which the criterion has seen."""
+
+        def respond(features):
+            return self.respond_again(features, y_pred)
+
+        terms = (
+            term(respond, self.criterion_, X, y_true, y_pred)
+            for term in self.loss_terms
+        )
+        return sum(terms)
+
+    def respond_again(self, X, y_pred):
+        """Output of the module for features that are not those of the data.
+
+        Statistics that a layer keeps of its inputs, as batch norm does, are of the
+        data alone: they change in copies, which are thrown away.
+        """
+        buffers = {name: b.clone() for name, b in self.module_.named_buffers()}
+        if not buffers:
+            return self.module_(X)
+        return torch.func.functional_call(self.module_, buffers, (X,))
 
     def predict(self, X):
         """Index of the most probable class, or value, for callbacks of skorch."""

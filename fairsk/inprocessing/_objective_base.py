@@ -3,10 +3,11 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from fairsk.inprocessing._base import BaseFairNet
+from fairsk.inprocessing._base import BaseFairNet, BaseFairNetClassifier
 from fairsk.inprocessing._device import choose_batch_size
 from fairsk.inprocessing._monitors import BestEpoch
-from fairsk.inprocessing._net import CosineDecay
+from fairsk.inprocessing._net import CosineDecay, Warmup
+from fairsk.inprocessing._options import LossOptionsMixin
 
 #: Constraints of the parameters that all of them have.
 TRAINING_CONSTRAINTS = {
@@ -31,9 +32,20 @@ EARLY_STOPPING_CONSTRAINTS = {
     name: BaseFairNet._parameter_constraints[name]
     for name in ("early_stopping", "validation_fraction")
 }
+#: Of the options that add to the loss, and of mixup, which needs a weight of fairness.
+OPTION_CONSTRAINTS = {
+    name: LossOptionsMixin._parameter_constraints[name]
+    for name in ("robustness_epsilon", "robustness_steps", "individual_fairness")
+}
+MIXUP_CONSTRAINTS = {
+    "mixup_alpha": LossOptionsMixin._parameter_constraints["mixup_alpha"]
+}
+CLASS_WEIGHT_CONSTRAINTS = {
+    "class_weight": BaseFairNetClassifier._parameter_constraints["class_weight"]
+}
 
 
-class ObjectiveMixin:
+class ObjectiveMixin(LossOptionsMixin):
     """Networks trained in one go on an objective that has a player of its own.
 
     Subclasses write `_objective`, the criterion and its arguments, and may choose
@@ -44,6 +56,7 @@ class ObjectiveMixin:
     warm_start = False
     early_stopping = False
     fairness_weight = 0.0
+    mixup_alpha = 0.0
     disparity = "difference"
 
     def _objective(self):
@@ -65,6 +78,8 @@ class ObjectiveMixin:
 
     def _callbacks(self):
         callbacks = [("monitor", self._monitor())]
+        if self.fairness_warmup:
+            callbacks.append(("fairness_warmup", Warmup(self.fairness_warmup)))
         if self.learning_rate == "cosine":
             callbacks.append(("learning_rate", CosineDecay(self.max_iter)))
         return callbacks + list(self.callbacks or [])

@@ -53,6 +53,10 @@ class Objective(SampleLoss):
         outputs, losses = self.losses(y_pred, y_true)
         return outputs, self.weigh(losses, y_true, sample_weight).mean()
 
+    def data_loss(self, y_pred, y_true, groups, sample_weight=None):
+        """Loss of the samples alone, without a term of fairness."""
+        return self.mean_loss(y_pred, y_true, sample_weight)[1]
+
     def prepare(self, dataset, n_batches):
         """See all training data, and how many batches they are, before training."""
 

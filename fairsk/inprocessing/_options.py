@@ -1,6 +1,6 @@
 """Loss terms beside the penalty: attacks, paths between groups, pairs of people.
 
-Each is called with the module, the criterion and a training batch, and returns what is
+Each is called with the network, the criterion and a training batch, and returns what is
 added to the objective. Validation losses are without them.
 """
 
@@ -11,6 +11,7 @@ from numbers import Integral, Real
 
 import torch
 
+from fairsk.penalties import get_penalty
 from fairsk.penalties._base import mean_defined, score_columns
 from fairsk.utils._sklearn import Interval
 
@@ -40,9 +41,9 @@ class LossTerm:
 
         Parameters
         ----------
-        module : torch.nn.Module
-            The network.
-        criterion : PenalizedLoss
+        module : callable
+            The network, on features.
+        criterion : SampleLoss
             The objective, for the meaning of outputs.
         samples : dict
             `X`, `groups` and `sample_weight` of the batch.
@@ -378,13 +379,18 @@ class LossOptionsMixin:
         return [term.prepare(dataset, names) for term in terms]
 
     def _mixup(self):
-        penalty = self.net_.criterion_.penalty
-        within = self._n_classes and getattr(penalty, "conditions_on_label", False)
+        within = self._n_classes and self._compares_within_classes
         return FairMixup(
             self.mixup_alpha,
             len(self.group_labels_),
             self._n_classes if within else None,
         )
+
+    @property
+    def _compares_within_classes(self):
+        penalty = get_penalty(self.fairness, self.disparity)
+        # A plain module cannot tell.
+        return getattr(penalty, "conditions_on_label", False)
 
     def _individual_terms(self):
         given = self.individual_fairness

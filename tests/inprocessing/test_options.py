@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
+from torch.nn import functional
 
 from fairsk.datasets import make_biased_classification
 from fairsk.inprocessing import (
@@ -26,15 +27,19 @@ from fairsk.inprocessing import (
     GroupDROClassifier,
     LagrangianNetClassifier,
     LipschitzPairing,
+    MinimaxClassifier,
 )
 from fairsk.inprocessing._batches import GroupedDataset
 from fairsk.inprocessing._losses import PenalizedLoss
 from fairsk.inprocessing._net import warmup_share
+from fairsk.inprocessing._objectives import GroupDROLoss, MinimaxLoss
 from fairsk.inprocessing._options import (
     AdversarialExamples,
     FairMixup,
+    LossTerm,
     balanced_class_weight,
 )
+from fairsk.inprocessing._perceptron import MultilayerPerceptron
 from fairsk.penalties import (
     DefinitionPenalty,
     EachFeaturePenalty,
@@ -229,13 +234,28 @@ def test_bad_counterfactuals_raise(data):
 
 
 def make_all(**params):
-    """One of each network, with a linear module where one is needed."""
-    params = {**FULL, "max_iter": 15, **params}
+    """One of each network, with a linear module where one is needed.
+
+    Only those that have all parameters.
+    """
+    params = {**FULL, "max_iter": 3, **params}
+    networks = [
+        FairMLPClassifier(8),
+        FairNetClassifier(make_linear),
+        FairMLPRegressor(8),
+        FairNetRegressor(make_linear),
+        AdversarialClassifier(8, method="projection"),
+        AdversarialClassifier(8, method="reversal", fairness="equalized_odds"),
+        AdversarialRegressor(8, adversary_input="representation"),
+        GroupDROClassifier(8),
+        MinimaxClassifier(8),
+        LagrangianNetClassifier(make_linear, tolerance=0.5),
+        ConditionedFairMLPClassifier(8),
+    ]
     return [
-        FairMLPClassifier(8, **params),
-        FairNetClassifier(make_linear, **params),
-        FairMLPRegressor(8, **params),
-        FairNetRegressor(make_linear, **params),
+        network.set_params(**params)
+        for network in networks
+        if set(params) <= set(network.get_params())
     ]
 
 
@@ -243,22 +263,51 @@ def make_linear(n_features):
     return torch.nn.Linear(n_features, 1)
 
 
+class RunningRange(torch.nn.Module):
+    """A layer that keeps the largest value that it has seen, anew in each pass."""
+
+    def __init__(self, n_features):
+        super().__init__()
+        self.register_buffer("largest", torch.full((n_features,), -torch.inf))
+
+    def forward(self, X):
+        if self.training:
+            self.largest = torch.maximum(self.largest, X.detach().amax(0))
+        return X
+
+
+ABSENT = {
+    name: FairMLPClassifier().get_params()[name]
+    for name in (
+        "robustness_epsilon",
+        "robustness_steps",
+        "mixup_alpha",
+        "individual_fairness",
+        "fairness_warmup",
+        "class_weight",
+    )
+}
+
+
+@pytest.mark.filterwarnings("ignore:The adversary")  # which has had three epochs
 @pytest.mark.parametrize(
     "params",
     [
         {"robustness_epsilon": 0.2},
         {"robustness_epsilon": 0.2, "robustness_steps": 3},
         {"mixup_alpha": 1.0},
-        {"individual_fairness": [LipschitzPairing(0.1, 5.0)]},
+        {"individual_fairness": [LipschitzPairing(0.01, 5.0)]},
         {"individual_fairness": CounterfactualPairing(lambda X: X.flip(1), 1.0)},
         {"fairness_warmup": 5},
+        {"class_weight": "balanced"},
+        {"class_weight": {0: 3.0}},
     ],
 )
 def test_every_network_honours_every_option(data, params):
     X, y, groups = data
-    for plain, net in zip(make_all(), make_all(**params)):
+    for net in make_all(**params):
+        plain = clone(net).set_params(**{k: ABSENT[k] for k in params})
         plain.fit(X, y, sensitive_features=groups)
-        clone(net).fit(X, y, sensitive_features=groups)
         net.fit(X, y, sensitive_features=groups)
         assert np.isfinite(net.loss_curve_).all()
         assert net.loss_curve_ != plain.loss_curve_
@@ -266,13 +315,127 @@ def test_every_network_honours_every_option(data, params):
 
 def test_options_work_by_partial_fit(data):
     X, y, groups = data
-    for net in make_all(
+    networks = make_all(
         robustness_epsilon=0.1, mixup_alpha=0.5, individual_fairness=LipschitzPairing()
-    ):
+    )
+    networks = [net for net in networks if hasattr(net, "partial_fit")]
+    assert len(networks) == 4
+    for net in networks:
         classes = {"classes": [0, 1]} if hasattr(net, "predict_proba") else {}
         net.partial_fit(X, y, sensitive_features=groups, **classes)
         net.partial_fit(X, y, sensitive_features=groups)
         assert net.n_iter_ == 2
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"robustness_epsilon": 0.2, "robustness_steps": 2},
+        {"mixup_alpha": 1.0},
+        {"individual_fairness": CounterfactualPairing(lambda X: 9 + X)},
+    ],
+)
+@pytest.mark.parametrize("norm", [torch.nn.BatchNorm1d, RunningRange])
+def test_statistics_of_a_layer_are_of_the_data_alone(data, params, norm):
+    X, y, groups = data
+
+    def make(n_features):
+        # What comes in does not depend on what was learnt.
+        linear = torch.nn.Linear(n_features, 1)
+        return torch.nn.Sequential(norm(n_features), linear)
+
+    kept = []
+    for options in ({}, params):
+        net = FairNetClassifier(make, **{**BATCHES, "max_iter": 2}, **options)
+        net.fit(X, y, sensitive_features=groups)
+        kept.append(dict(net.net_.module_.named_buffers()))
+    assert kept[0]
+    torch.testing.assert_close(*kept, rtol=0, atol=0)
+
+
+def test_attacked_loss_of_groups_is_in_the_weights_that_they_have(batch):
+    model, samples, y = batch
+    X, groups, w = samples.values()
+    term = prepared(AdversarialExamples(0.3), X)
+    for criterion in (
+        GroupDROLoss(2, 3),
+        MinimaxLoss(2, 3),
+        MinimaxLoss(2, 3, bound=0.1),
+    ):
+        criterion.prepare(GroupedDataset(X, y, groups, w), 5)
+        weights = torch.tensor([0.2, 0.7, 0.1]).double()
+        if criterion.verdict[0] == "violation":
+            criterion.shares, criterion.prices = weights, torch.zeros(3).double()
+        else:
+            criterion.log_weights = weights.log()
+        logit = model(X)[:, 0]
+        side = torch.where(y == 1, 1.0, -1.0)
+        attacked = logit - 0.3 * side * model.weight.abs().sum()
+        lost = [functional.softplus(-side * z) for z in (logit, attacked)]
+        expected = 0.0
+        for group, weight in enumerate(weights):
+            own = w * (groups == group)
+            expected += 0.5 * weight * (own * (lost[1] - lost[0])).sum() / own.sum()
+        value = term(model, criterion, samples, y, model(X))
+        torch.testing.assert_close(value, expected)
+        assert value.detach() != 0
+
+
+@pytest.mark.filterwarnings("ignore:The adversary")
+def test_projected_step_has_the_gradient_of_the_terms(data):
+    X, y, groups = data
+    pairing = CounterfactualPairing(lambda X: X.flip(1), 3.0)
+    params = {
+        **FULL, "max_iter": 1, "optimizer": "sgd", "learning_rate": "constant",
+        "pretrain": 0.0, "schedule": "constant", "fairness_weight": 2.0, "alpha": 0.0,
+    }  # fmt: skip
+    clf = AdversarialClassifier([], individual_fairness=pairing, **params)
+    clf.fit(X, y, sensitive_features=groups)
+    # An adversary that starts with zeros has no gradient: the step is that of the loss.
+    module = MultilayerPerceptron([X.shape[1], 1], "relu").double()
+    start = AdversarialClassifier([], **{**params, "learning_rate_init": 1e-300}).fit(
+        X, y, sensitive_features=groups
+    )
+    module.load_state_dict(start.net_.module_.state_dict())
+    tensor, target = torch.tensor(X), torch.tensor(y).double()
+    logit = module(tensor)[:, 0]
+    loss = functional.binary_cross_entropy_with_logits(logit, target)
+    loss = loss + 3.0 * (logit - module(tensor.flip(1))[:, 0]).abs().mean()
+    loss.backward()
+    for name, parameter in module.named_parameters():
+        expected = parameter.detach() - 0.05 * parameter.grad
+        reached = clf.net_.module_.get_parameter(name)
+        torch.testing.assert_close(reached.detach(), expected)
+
+
+def test_terms_of_a_conditioned_network_are_asked_at_the_weight_of_the_batch(data):
+    X, y, groups = data
+    asked = []
+
+    class Watched(LossTerm):
+        def __call__(self, module, criterion, samples, y_true, y_pred):
+            asked.append((module(samples["X"]), y_pred, criterion.current_weight))
+            return 7.0 * y_pred[0].sum()
+
+    clf = ConditionedFairMLPClassifier(
+        8, individual_fairness=Watched(), **{**FULL, "max_iter": 9}
+    )
+    clf.fit(X, y, sensitive_features=groups)
+    assert len({float(weight) for _, _, weight in asked}) == 9
+    for again, y_pred, weight in asked:
+        torch.testing.assert_close(again[0], y_pred[0])
+        torch.testing.assert_close(weight, y_pred[1])
+    net = clf.net_
+    samples = {"X": torch.tensor(X), "groups": torch.tensor(groups)}
+    samples["sample_weight"] = None
+    y_pred = net.module_(samples["X"], 1.5)
+    labels = torch.tensor(y)
+    with_term, without = (
+        net.get_loss(y_pred, labels, X=samples, training=training)
+        for training in (True, False)
+    )
+    expected = 7.0 * y_pred[0].sum() / 2.5
+    torch.testing.assert_close(with_term - without, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_robust_network_loses_less_under_attack(data):
@@ -310,14 +473,26 @@ def test_balanced_class_weight_is_that_of_scikit_learn(weighted):
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 0.25, 1: 3.0}])
-def test_class_weight_is_that_of_logistic_regression(class_weight):
+@pytest.mark.parametrize(
+    "clf",
+    [
+        FairMLPClassifier([], fairness_weight=0, alpha=0, n_iter_no_change=np.inf),
+        AdversarialClassifier([], fairness_weight=0, alpha=0),
+        GroupDROClassifier([], alpha=0, step_size=0),
+        LagrangianNetClassifier(make_linear, tolerance=1.0),
+    ],
+    ids=lambda clf: type(clf).__name__,
+)
+def test_class_weight_is_that_of_logistic_regression(class_weight, clf):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(500, 2))
     y = (X[:, 0] + rng.normal(size=500) > 1.3).astype(int)
-    clf = FairMLPClassifier(
-        [], class_weight=class_weight, fairness_weight=0, alpha=0, **FULL
-    ).set_params(max_iter=600, n_iter_no_change=np.inf)
-    clf.fit(X, y, sensitive_features=y)
+    clf = clone(clf).set_params(
+        **{**FULL, "max_iter": 250, "learning_rate_init": 0.2},
+        class_weight=class_weight,
+    )
+    # Of groups of one size, the mean of their losses is that of all.
+    clf.fit(X, y, sensitive_features=np.arange(500) % 2)
     plain = LogisticRegression(C=np.inf, class_weight=class_weight, tol=1e-8)
     expected = plain.fit(X, y).predict_proba(X)
     np.testing.assert_allclose(clf.predict_proba(X), expected, atol=2e-3)
@@ -334,6 +509,40 @@ def test_balanced_classes_do_better_by_balanced_accuracy():
         clf.fit(X, y, sensitive_features=groups)
         scores.append(balanced_accuracy_score(y, clf.predict(X)))
     assert scores[1] > scores[0] + 0.1
+
+
+def test_class_weights_leave_the_errors_of_the_minimax_game(batch):
+    model, samples, y = batch
+    X, groups, w = samples.values()
+    for error in ("zero_one", "log_loss"):
+        criterion = MinimaxLoss(2, 3, error=error)
+        criterion.prepare(GroupedDataset(X, y, groups, w), 5)
+        plain = criterion.sums(model(X), y, groups, w)
+        criterion.class_weight = torch.tensor([0.5, 3.0]).double()
+        weighted = criterion.sums(model(X), y, groups, w)
+        torch.testing.assert_close(weighted[1:], plain[1:])
+        factor = criterion.class_weight[y] * w
+        losses = functional.softplus((1 - 2 * y) * model(X)[:, 0])
+        for group in range(3):
+            own = (factor * losses)[groups == group].sum()
+            torch.testing.assert_close(weighted[0, group], own)
+
+
+def test_conditioned_network_warms_up(data):
+    X, y, groups = data
+    clf = ConditionedFairMLPClassifier(8, fairness_warmup=3, **FULL)
+    ramps = []
+    for max_iter in (1, 2, 4):
+        clf.set_params(max_iter=max_iter).fit(X, y, sensitive_features=groups)
+        ramps.append(clf.net_.criterion_.ramp)
+    assert ramps == [0, pytest.approx(1 / 3), 1]
+    criterion = clf.net_.criterion_
+    criterion.ramp = 0.0
+    logit, labels = torch.randn(len(y)).double(), torch.tensor(y)
+    weight = torch.tensor(3.0).double()
+    loss = criterion((logit, weight, 0), labels, torch.tensor(groups))
+    expected = functional.binary_cross_entropy_with_logits(logit, labels.double())
+    torch.testing.assert_close(loss, expected)
 
 
 def test_bad_class_weights_raise(data):
