@@ -405,12 +405,13 @@ def test_regressor_gap_of_groups_falls(graded, loss):
 
 def test_what_the_adversary_reads():
     logit = torch.tensor([[0.0, 2.0], [0.0, -1.0]])
-    seen = adversary_inputs(logit, logit)
+    seen = adversary_inputs(logit, logit, 2)
+    torch.testing.assert_close(adversary_inputs(None, logit[:, 1], 2), seen)
     torch.testing.assert_close(seen[:, 0], 4 * logit[:, 1].sigmoid() - 2)
     hidden = torch.ones(2, 5)
-    assert adversary_inputs((logit, hidden), logit) is hidden
-    assert adversary_inputs(torch.ones(2), torch.ones(2)).shape == (2, 1)
-    assert adversary_inputs(None, torch.zeros(2, 3)).shape == (2, 3)
+    assert adversary_inputs((logit, hidden), logit, 2) is hidden
+    assert adversary_inputs(torch.ones(2), torch.ones(2), None).shape == (2, 1)
+    assert adversary_inputs(None, torch.zeros(2, 3), 3).shape == (2, 3)
 
 
 def test_outputs_that_overflow_are_an_error(graded):
