@@ -21,7 +21,12 @@ from torch.nn import functional
 from fairsk.inprocessing._device import is_out_of_memory
 from fairsk.inprocessing._losses import class_logits
 from fairsk.inprocessing._net import warmup_share
-from fairsk.inprocessing._stacked_layers import StackedLayers, has_all
+from fairsk.inprocessing._stacked_layers import (
+    StackedLayers,
+    Workspace,
+    has_all,
+    stacked_logits,
+)
 from fairsk.penalties import Penalty
 
 
@@ -80,16 +85,19 @@ class StackedPerceptron:
     def __init__(self, module, n_folds, n_weights):
         self.n_folds, self.n_weights = n_folds, n_weights
         n_members = n_folds * n_weights
-        self.names, self.parameters, self.activations = [], [], []
+        self.names, self.activations, copies = [], [], []
         for position, layer in enumerate(module):
             if not isinstance(layer, torch.nn.Linear):
                 self.activations.append(layer)
                 continue
             self.names += [f"{position}.weight", f"{position}.bias"]
             for tensor in (layer.weight, layer.bias[:, None]):
-                copies = tensor.detach().expand(n_members, *tensor.shape).clone()
-                self.parameters.append(copies.requires_grad_())
-        self._in_chunks = has_all(self.activations)
+                copies.append(tensor.detach().expand(n_members, *tensor.shape))
+        # The bias of the wide first layer is its last column, for an input of ones.
+        copies = [torch.cat(copies[:2], dim=-1), *copies[2:]]
+        self.parameters = [c.clone().requires_grad_() for c in copies]
+        self._by_hand = has_all(self.activations)
+        self._workspace = Workspace()
 
     def forward(self, X, folds=slice(None)):
         """Logits of all members of some folds.
@@ -108,16 +116,22 @@ class StackedPerceptron:
         """
         n_folds = len(X)
         layers = [self._of_folds(p, folds) for p in self.parameters]
-        if X.device.type == "cpu" and not X.requires_grad and self._in_chunks:
-            layers = [layer.flatten(0, 1) for layer in layers]
-            hidden = StackedLayers.apply(X, self.n_weights, self.activations, *layers)
-            return hidden.view(n_folds, self.n_weights, *hidden.shape[1:]).mT
+        if X.device.type == "cpu" and not X.requires_grad and self._by_hand:
+            with_grad = torch.is_grad_enabled()
+            logits = (StackedLayers.apply if with_grad else stacked_logits)(
+                X,
+                self.n_weights,
+                self.activations,
+                self._workspace,
+                *(layer.flatten(0, 1) for layer in layers),
+            )
+            return logits.view(n_folds, self.n_weights, *logits.shape[1:]).mT
         # The members of a fold have one input: their first layers are one wide layer.
-        weight, bias = layers[0].flatten(1, 2), layers[1].flatten(1, 2)
-        hidden = torch.baddbmm(bias, weight, X.transpose(1, 2))
+        wide = layers[0].flatten(1, 2)
+        hidden = torch.baddbmm(wide[..., -1:], wide[..., :-1], X.transpose(1, 2))
         hidden = hidden.view(n_folds * self.n_weights, -1, hidden.shape[-1])
         for position, activation in enumerate(self.activations, start=1):
-            weight, bias = (p.flatten(0, 1) for p in layers[2 * position :][:2])
+            weight, bias = (p.flatten(0, 1) for p in layers[2 * position - 1 :][:2])
             hidden = torch.baddbmm(bias, weight, activation(hidden))
         return hidden.view(n_folds, self.n_weights, *hidden.shape[1:]).mT
 
@@ -127,7 +141,8 @@ class StackedPerceptron:
 
     def state(self, member, parameters=None):
         """State of one member, by the names that the parameters have in the module."""
-        tensors = self.parameters if parameters is None else parameters
+        first, *others = self.parameters if parameters is None else parameters
+        tensors = [first[..., :-1], first[..., -1:], *others]
         state = {name: t[member].detach() for name, t in zip(self.names, tensors)}
         return {
             name: (t[:, 0] if name.endswith("bias") else t).clone()
