@@ -24,6 +24,8 @@ from benchmarks.objective import (
     frontier_points,
 )
 from fairsk.inprocessing import (
+    AdversarialClassifier,
+    ConditionedFairMLPClassifier,
     FairGradientBoostingClassifier,
     FairLogisticRegression,
     FairMLPClassifierCV,
@@ -81,14 +83,14 @@ class Encoded:
         return np.unique(self.group, return_inverse=True)[1]
 
 
-def fit_path(penalty, n_weights=16, **params):
+def fit_path(penalty, weights=16, **params):
     """Fit of a `Trainer`: a path of weights, `penalty` by the definition."""
 
     def fit(data, fairness, seed):
         # One fold of a few samples, since we choose on data of our own.
         few = np.unique([np.flatnonzero(data.y == k)[:20] for k in (0, 1)])
         path = FairMLPClassifierCV(
-            n_weights,
+            weights,
             fairness=penalty(fairness),
             cv=[(few, few)],
             scoring="accuracy",
@@ -106,11 +108,27 @@ def fit_path(penalty, n_weights=16, **params):
 def hsic(fairness):
     """HSIC between score and group, within each class for equalized odds."""
     given = "y_true" if fairness == "equalized_odds" else None
-    return [(HSICPenalty(given=given), 10.0)]
+    return HSICPenalty(given=given)
+
+
+def _conditioned(data, fairness, seed):
+    net = ConditionedFairMLPClassifier(fairness, random_state=seed, device="cpu")
+    net.fit(data.X, data.y, sensitive_features=data.group)
+    for weight in (0.0, *np.geomspace(0.03, net.max_fairness_weight, 15)):
+        yield float(weight), lambda X, w=weight: net.predict(X, fairness_weight=w)
+
+
+def _adversarial(data, fairness, seed):
+    for weight in (0.3, 1.0, 3.0):
+        net = AdversarialClassifier(
+            fairness=fairness, fairness_weight=weight, random_state=seed, device="cpu"
+        )
+        net.fit(data.X, data.y, sensitive_features=data.group)
+        yield weight, net.predict
 
 
 def _lagrangian(data, fairness, seed):
-    for tolerance in (0.01, 0.03, 0.07):
+    for tolerance in (0.0, 0.01, 0.03, 0.05, 0.1):
         net = LagrangianNetClassifier(
             fairness=fairness, tolerance=tolerance, random_state=seed, device="cpu"
         )
@@ -254,7 +272,12 @@ def _boosting_base(seed):
 TRAINERS = {
     "boosted trees": Trainer(_boosting),
     "network path, mean gap": Trainer(fit_path(lambda fairness: fairness)),
-    "network path, HSIC": Trainer(fit_path(hsic, n_weights=8)),
+    "network path, HSIC": Trainer(fit_path(hsic, weights=np.geomspace(1, 30, 6))),
+    "linear path, mean gap": Trainer(
+        fit_path(lambda fairness: fairness, hidden_layer_sizes=())
+    ),
+    "network, conditioned": Trainer(_conditioned),
+    "network, adversarial": Trainer(_adversarial),
     "network, tolerance": Trainer(_lagrangian),
     "logistic regression": Trainer(_logistic),
     "fairlearn reduction, logistic": Trainer(
@@ -332,24 +355,25 @@ def run(n_rows, context):
         constant = max(np.mean(y), 1 - np.mean(y))
         for fairness in FAIRNESS:
             about = {"task": task, "fairness": fairness}
+            runs, failed = {}, []
+            for name in methods:
+                if not _takes(TRAINERS[name], task, fairness, context):
+                    continue
+                try:
+                    runs[name] = [
+                        run_cell(name, task, fairness, seed, n_rows) for seed in seeds
+                    ]
+                except Exception as error:
+                    message = f"{type(error).__name__}: {str(error)[:60]}"
+                    failed.append(about | {"method": name, "error": message})
             new = [
-                about | {"method": name} | _read(name, about, seeds, n_rows, constant)
-                for name in methods
-                if _takes(TRAINERS[name], task, fairness, context)
+                about
+                | {"method": name}
+                | read_frontier([run for cell in cells for run in cell], constant)
+                for name, cells in runs.items()
             ]
-            rows += new + _best_of_sides(about, new)
+            rows += new + failed + _best_of_sides(about, runs, constant)
     return rows
-
-
-def _read(name, about, seeds, n_rows, constant):
-    """Accuracy at each test disparity, on the envelope of what validation chooses."""
-    runs = []
-    for seed in seeds:
-        try:
-            runs += run_cell(name, about["task"], about["fairness"], seed, n_rows)
-        except Exception as error:
-            return {"error": f"{type(error).__name__}: {str(error)[:60]}"}
-    return read_frontier(runs, constant)
 
 
 def read_frontier(runs, constant):
@@ -359,25 +383,55 @@ def read_frontier(runs, constant):
     return {f"at {d:.2f}": float(np.interp(d, x, y)) for d in DISPARITIES}
 
 
-def _best_of_sides(about, rows):
-    """The best of ours and of the peers at each disparity, and the points between."""
-    columns = [f"at {d:.2f}" for d in DISPARITIES]
-    sides = {True: [], False: []}
-    for row in rows:
-        if "error" not in row:
-            sides[TRAINERS[row["method"]].peer is None].append(row)
-    if not sides[True] or not sides[False]:
+def _best_of_sides(about, runs, constant):
+    """The best of ours and of the peers at each disparity, and the points between.
+
+    Parameters
+    ----------
+    about : dict
+        Columns that the rows begin with.
+    runs : dict of str to list of list of dict
+        Runs of each seed, by method.
+    constant : float
+        Accuracy of the constant classifier.
+    """
+    ours = [name for name in runs if TRAINERS[name].peer is None]
+    peers = [name for name in runs if TRAINERS[name].peer is not None]
+    if not ours or not peers:
         return []
-    ours, theirs = (
-        {c: max(row[c] for row in sides[side]) for c in columns}
-        for side in (True, False)
-    )
-    ahead = {c: 100 * (ours[c] - theirs[c]) for c in columns}
-    return [
-        about | {"method": "best of fairsk"} | ours,
-        about | {"method": "best of the peers"} | theirs,
+
+    n_seeds = len(runs[ours[0]])
+
+    def best_of(names, seeds):
+        fronts = [
+            read_frontier([run for s in seeds for run in runs[name][s]], constant)
+            for name in names
+        ]
+        return {column: max(front[column] for front in fronts) for column in fronts[0]}
+
+    ours_best, peers_best = (best_of(side, range(n_seeds)) for side in (ours, peers))
+    ahead = {c: 100 * (ours_best[c] - peers_best[c]) for c in ours_best}
+    # A jackknife over the seeds, whose splits are drawn anew.
+    spread = {}
+    if n_seeds > 1:
+        without = [
+            [
+                best_of(side, [s for s in range(n_seeds) if s != left_out])
+                for side in (ours, peers)
+            ]
+            for left_out in range(n_seeds)
+        ]
+        for c in ahead:
+            figures = np.array([100 * (a[c] - b[c]) for a, b in without])
+            spread[c] = float(np.sqrt((n_seeds - 1) * figures.var()))
+    rows = [
+        about | {"method": "best of fairsk"} | ours_best,
+        about | {"method": "best of the peers"} | peers_best,
         about | {"method": "points ahead"} | ahead | {"ahead": min(ahead.values())},
     ]
+    if spread:
+        rows.append(about | {"method": "standard error of these"} | spread)
+    return rows
 
 
 def _is(task, fairness):
