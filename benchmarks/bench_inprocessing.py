@@ -119,7 +119,7 @@ def _conditioned(data, fairness, seed):
 
 
 def _adversarial(data, fairness, seed):
-    for weight in (0.3, 1.0, 3.0):
+    for weight in (0.03, 0.1, 0.3, 1.0):
         net = AdversarialClassifier(
             fairness=fairness, fairness_weight=weight, random_state=seed, device="cpu"
         )
@@ -274,7 +274,10 @@ TRAINERS = {
     "network path, mean gap": Trainer(fit_path(lambda fairness: fairness)),
     "network path, HSIC": Trainer(fit_path(hsic, weights=np.geomspace(1, 30, 6))),
     "linear path, mean gap": Trainer(
-        fit_path(lambda fairness: fairness, hidden_layer_sizes=())
+        # Weights of a linear model have far to go.
+        fit_path(
+            lambda fairness: fairness, hidden_layer_sizes=(), learning_rate_init=0.03
+        )
     ),
     "network, conditioned": Trainer(_conditioned),
     "network, adversarial": Trainer(_adversarial),
