@@ -475,11 +475,11 @@ ENTRY = Entry(
         "limit; the mean test disparity and accuracy of that choice is a point, and "
         "the table reads the upper concave envelope of a method's points and the "
         "constant classifier. A method does not see the groups at predict unless they "
-        "are features. fairlearn's reduction stops after 20 iterations (trees: 12); its "
-        "trees are XGBoost's, as ours. fairret's network has the size, batches and "
+        "are features. fairlearn's reduction stops after 20 iterations (trees: 12), and "
+        "takes XGBoost's trees, as ours. fairret's network has the size, batches and "
         "epochs of ours, fairlearn's adversarial one 10 epochs. scikit-lego takes two "
         "groups. The standard error is a jackknife over the seeds; with 200 to 1,000 "
-        "test rows (German credit, COMPAS) a disparity of 0.02 is within sampling error "
-        "for every method."
+        "test rows (German credit, COMPAS) a disparity of 0.02 is within the sampling "
+        "error of every method."
     ),
 )

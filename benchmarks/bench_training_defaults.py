@@ -7,7 +7,6 @@ import numpy as np
 
 from benchmarks.bench_inprocessing import (
     DISPARITIES,
-    SEEDS,
     fit_and_read,
     fit_path,
     hsic,
@@ -17,7 +16,9 @@ from benchmarks.datasets import TASKS
 from benchmarks.objective import Bar, Entry
 
 FAIRNESS = ("demographic_parity", "equalized_odds")
-TASK_NAMES = ("adult/sex", "compas/2")
+TASK_NAMES = ("adult/sex", "law/white", "compas/2")
+# Others than those that defaults were tried on.
+SEEDS = (5, 6, 7)
 
 
 def _mean_gap(fairness):
@@ -55,21 +56,36 @@ def run(n_rows, context):
         _, y, _ = TASKS[task].read()
         constant = max(np.mean(y), 1 - np.mean(y))
         for fairness in FAIRNESS:
-            read = {}
+            read, rises = {}, {}
             for name in variants:
-                runs = [
-                    run
-                    for seed in seeds
-                    for run in run_variant(name, task, fairness, seed, n_rows)
+                paths = [
+                    run_variant(name, task, fairness, seed, n_rows) for seed in seeds
                 ]
+                runs = [run for path in paths for run in path]
                 read[name] = read_frontier(runs, constant)
+                rises[name] = float(np.mean([_rise(path) for path in paths]))
             rows += [
                 {"task": task, "fairness": fairness, "training": name}
                 | read[name]
+                | {"rise": rises[name]}
                 | {"points over the defaults": _ahead(read[name], read["defaults"])}
                 for name in variants
             ]
-    return rows
+    return rows + [_mean_of_tasks(rows, name) for name in variants]
+
+
+def _mean_of_tasks(rows, name):
+    """The row of a variant over all tasks and definitions."""
+    rows = [row for row in rows if row["training"] == name]
+    columns = [column for column, value in rows[0].items() if isinstance(value, float)]
+    means = {c: float(np.mean([row[c] for row in rows])) for c in columns}
+    return {"task": "mean", "fairness": "", "training": name} | means
+
+
+def _rise(path):
+    """How much the disparity rises where the weight does, on all steps together."""
+    gaps = np.array([run["test_gap"] for run in path])
+    return np.maximum(np.diff(gaps), 0).sum()
 
 
 def _ahead(read, defaults):
@@ -81,18 +97,20 @@ ENTRY = Entry(
     name="training_defaults",
     title="How to train a penalised network",
     run=run,
-    sizes=(None,),
+    sizes=(12_000,),
     bars=(
         Bar(
-            "points that another way of training gains over the defaults",
-            lambda row: row["training"] != "defaults",
+            "points that another way of training gains over the defaults, mean of tasks",
+            lambda row: row["task"] == "mean" and row["training"] != "defaults",
             "points over the defaults",
             at_most=0.2,
         ),
     ),
     notes=(
         f"Accuracy at the test disparities {DISPARITIES}, read as in the benchmark "
-        "`inprocessing`: a path of 16 weights, chosen on validation data, five seeds. "
-        "Each row changes one thing."
+        "`inprocessing`: a path of 16 weights, chosen on validation data; at most "
+        "12,000 rows, seeds 5 to 7. Each row changes one thing. `rise` adds up the "
+        "steps of a path on which the disparity grows with the weight: a smooth path "
+        "has few."
     ),
 )
