@@ -100,7 +100,7 @@ ENTRY = Entry(
     sizes=(12_000,),
     bars=(
         Bar(
-            "points that another way of training gains over the defaults, mean of tasks",
+            "points that another way of training gains, mean of the tasks",
             lambda row: row["task"] == "mean" and row["training"] != "defaults",
             "points over the defaults",
             at_most=0.2,
