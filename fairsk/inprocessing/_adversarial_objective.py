@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
@@ -79,6 +80,11 @@ class AdversarialLoss(Objective):
         self.kept = kept
         self.places = torch.eye(len(self.strata)).to(dataset.X)[kept]
         self.shares = torch.as_tensor(shares).to(dataset.X)
+
+    def undefined(self, strata):
+        """Which strata lack a group; as :meth:`SampleLoss.undefined`."""
+        kept = self.strata[self.kept].astype(int)
+        return np.swapaxes(strata @ kept.T, -1, -2) == 0
 
     def known(self, seen, y_true, groups, sample_weight=None):
         """What the adversary knows of the attribute.

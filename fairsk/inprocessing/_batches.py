@@ -150,11 +150,13 @@ class StratifiedBatches(Batches):
         self.stratify = stratify
         # The order is drawn on the CPU, so that all devices see the same batches.
         self._generator = torch.Generator().manual_seed(seed)
+        self._cells = {}
         if self.shuffle:
             groups, strata = _strata_by_appearance(dataset)
             if not stratify:
                 groups = strata = np.zeros_like(strata)
             self._rows, self._sizes, self._pattern = _spread(groups, strata)
+            self._order = self._rows[self._pattern]
 
     def __iter__(self):
         if not self.shuffle:
@@ -176,13 +178,14 @@ class StratifiedBatches(Batches):
         )
         order = self._rows[permuted[self._pattern]]
         turn = torch.randint(len(order), (), generator=self._generator)
-        return order.roll(int(turn))
+        self._order = order.roll(int(turn))
+        return self._order
 
     def strata_counts(self, n_groups, n_classes):
         """Number of samples of each group and class in every batch.
 
-        The batches are those of the pattern before it is turned; without shuffling,
-        or without strata, those of the order of the data.
+        The batches are those of the last epoch; before the first one, those of the
+        pattern before it is turned. Without shuffling they have the order of the data.
 
         Parameters
         ----------
@@ -194,9 +197,11 @@ class StratifiedBatches(Batches):
         counts : int ndarray of shape (n_batches, n_groups, n_classes)
             Numbers of samples.
         """
-        cells = self.dataset.cells(n_classes)
+        if n_classes not in self._cells:
+            self._cells[n_classes] = self.dataset.cells(n_classes)
+        cells = self._cells[n_classes]
         if self.shuffle:
-            cells = cells[self._rows[self._pattern].numpy()]
+            cells = cells[self._order.numpy()]
         batch = np.arange(len(cells)) // self.batch_size
         shape = (len(self), n_groups, n_classes)
         counts = np.bincount(

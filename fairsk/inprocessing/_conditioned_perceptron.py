@@ -124,6 +124,11 @@ class ConditionedLoss(Objective):
             if isinstance(penalty, Penalty):
                 penalty.plan(max(n_batches // N_RANGES, 1))
 
+    def undefined(self, strata):
+        """What the penalty cannot compare; as :meth:`SampleLoss.undefined`."""
+        undefined = getattr(self.penalties[0], "undefined", None)
+        return None if undefined is None else undefined(strata)
+
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Loss of a batch; the penalty alone stays in `last_penalty`."""
         _, weight, turn = y_pred

@@ -157,6 +157,8 @@ class GroupDROClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier)
 
     # Common checks: what falls is the largest error of the groups.
     _promises_worst_group = True
+    # Every batch should have samples of each group.
+    _compares_groups = True
 
     _parameter_constraints: dict = {
         **TRAINING_CONSTRAINTS,

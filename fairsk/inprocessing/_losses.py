@@ -43,6 +43,22 @@ class SampleLoss(torch.nn.Module):
             losses = losses * self.class_weight[y_true]
         return losses if sample_weight is None else losses * sample_weight
 
+    def undefined(self, strata):
+        """Whether a group lacks the samples that it is compared by.
+
+        Parameters
+        ----------
+        strata : int ndarray of shape (..., n_groups, n_classes)
+            Number of samples of each group and true class.
+
+        Returns
+        -------
+        undefined : bool ndarray of shape (..., n_rates, n_groups) or None
+            None where nothing is known of it.
+        """
+        undefined = getattr(self.penalty, "undefined", None)
+        return None if undefined is None else undefined(strata)
+
     def data_loss(self, y_pred, y_true, groups, sample_weight=None):
         """Loss of the samples alone, without a term of fairness."""
         losses = self.per_sample(self.outputs(y_pred, len(y_true)), y_true)

@@ -3,6 +3,7 @@
 import copy
 import math
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
@@ -86,29 +87,44 @@ class FairNet(NeuralNet):
         if isinstance(self.criterion_.penalty, Penalty):
             self.criterion_.penalty.plan(len(iterators[0]))
         on_epoch = {"dataset_train": train, "dataset_valid": valid}
-        n_undefined = self._count_undefined(iterators[0])
         self.stop_training_ = False
+        #: In how many batches of this call each group lacked what is compared.
+        self.n_lacking_ = 0
         for _ in range(self.max_epochs if epochs is None else epochs):
             self.notify("on_epoch_begin", **on_epoch)
             self.run_single_epoch(iterators[0], True, "train", self.train_step)
             self.run_single_epoch(iterators[1], False, "valid", self.validation_step)
-            self.history.record("undefined_batches", n_undefined)
+            lacking = self.lacking(iterators[0])
+            self.n_lacking_ = self.n_lacking_ + lacking.sum(axis=0)
+            self.history.record("undefined_batches", int(lacking.any(axis=1).sum()))
             self.notify("on_epoch_end", **on_epoch)
             if self.stop_training_:
                 break
         return self
 
-    def _count_undefined(self, iterator):
-        """Number of batches without a rate that the whole data define."""
+    def lacking(self, iterator):
+        """Groups that batches lack, or some of their classes, though the data do not.
+
+        Parameters
+        ----------
+        iterator : StratifiedBatches
+            Batches of an epoch.
+
+        Returns
+        -------
+        lacking : bool ndarray of shape (n_batches, n_groups)
+            Whether a batch cannot define what a group is compared by.
+        """
         criterion = self.criterion_
-        undefined = getattr(criterion.penalty, "undefined", None)
-        if undefined is None or not hasattr(iterator, "strata_counts"):
-            return 0
-        if criterion.n_groups < 2:
-            return 0
+        none = np.zeros((len(iterator), max(criterion.n_groups, 1)), dtype=bool)
+        if criterion.n_groups < 2 or not hasattr(iterator, "strata_counts"):
+            return none
         strata = iterator.strata_counts(criterion.n_groups, criterion.n_classes or 1)
-        avoidable = undefined(strata) & ~undefined(strata.sum(axis=0))
-        return int(avoidable.any(axis=(1, 2)).sum())
+        undefined = criterion.undefined(strata)
+        if undefined is None:
+            return none
+        # What all of the data cannot define is said elsewhere, and not avoidable.
+        return (undefined & ~criterion.undefined(strata.sum(axis=0))).any(axis=1)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """One pass over the batches; their losses are recorded at the end."""

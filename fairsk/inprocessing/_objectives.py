@@ -14,6 +14,7 @@ from fairsk.inprocessing._losses import (
     binary_logit,
     is_cross_entropy,
 )
+from fairsk.penalties import DefinitionPenalty
 from fairsk.penalties._running import DEFAULT_WINDOW, RunningMean
 
 
@@ -122,6 +123,10 @@ class GroupObjective(Objective):
         mass = self.mass(dataset.y, dataset.groups, weights_of(dataset))
         return mass.sum(dim=0)
 
+    def undefined(self, strata):
+        """Which groups have no sample; as :meth:`SampleLoss.undefined`."""
+        return strata.sum(axis=-1)[..., None, :] == 0
+
     def mass(self, y_true, groups, sample_weight=None):
         """Weight of each sample in its cell, of shape (n_samples, n_cells)."""
         mass = self.places.index_select(0, self.cells(y_true, groups))
@@ -194,6 +199,12 @@ class GroupDROLoss(GroupObjective):
     def cells(self, y_true, groups):
         """Cell of each sample."""
         return groups * self.n_classes + y_true if self.by_label else groups
+
+    def undefined(self, strata):
+        """Which cells have no sample; as :meth:`SampleLoss.undefined`."""
+        if self.by_label:
+            return np.swapaxes(strata, -1, -2) == 0
+        return super().undefined(strata)
 
     def prepare(self, dataset, n_batches):
         """Start from equal weights of the cells that have samples."""
@@ -411,6 +422,10 @@ class LagrangianLoss(Objective):
         cells = groups * self.n_classes + y_true
         counts = self._counts(outputs, cells, sample_weight)
         return torch.cat([losses.sum()[None], counts.flatten()])
+
+    def undefined(self, strata):
+        """Which rates are undefined; as :meth:`SampleLoss.undefined`."""
+        return DefinitionPenalty(self.definition).undefined(strata)
 
     def _counts(self, outputs, cells, sample_weight):
         """Counts of the predicted classes, of shape (n_groups * n_classes, n_classes).

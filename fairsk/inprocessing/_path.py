@@ -337,13 +337,16 @@ class FairPathCV(BaseFairNetClassifier):
         return Fold(batches, len(dataset), valid, class_weight)
 
     def _warn_batches(self, net, batches):
-        n_undefined = net._count_undefined(batches)
-        if n_undefined > _MAX_UNDEFINED * len(batches):
+        lacking = net.lacking(batches)
+        n_defined = len(batches) - lacking.any(axis=1).sum()
+        if n_defined < (1 - _MAX_UNDEFINED) * len(batches):
+            counts = zip(self.group_labels_, lacking.any(axis=0))
             warnings.warn(
-                f"{type(self).__name__} could not compare all groups in {n_undefined} "
-                f"of {len(batches)} batches, because a group (or one of its classes) "
-                "is so rare that they had no sample of it; these batches left it out "
-                f"of the penalty. Raise batch_size (now {batches.batch_size}).",
+                f"{type(self).__name__} can compare all groups in only {n_defined} of "
+                f"the {len(batches)} batches of an epoch, from epoch 1 on. The others "
+                f"have no sample of the group(s) {[g for g, any_ in counts if any_]}, "
+                "or none of a class of theirs. Raise batch_size (now "
+                f"{batches.batch_size}).",
                 UndefinedRateWarning,
                 stacklevel=5,
             )
@@ -430,14 +433,12 @@ class FairPathCV(BaseFairNetClassifier):
 
     def _report_path(self, weights, trained):
         """Warn of members whose loss was not finite."""
-        broken = sorted(
-            {
-                float(weight)
-                for members in trained
-                for weight, member in zip(weights, members)
-                if member.diverged_epoch is not None
-            }
-        )
+        broken = {}
+        for members in trained:
+            for weight, member in zip(weights, members):
+                if member.diverged_epoch is not None:
+                    epochs = broken.setdefault(float(weight), [])
+                    epochs.append(member.diverged_epoch)
         if not broken:
             return
         first = [m.diverged_epoch == 1 for members in trained for m in members]
@@ -449,7 +450,9 @@ class FairPathCV(BaseFairNetClassifier):
             )
         warnings.warn(
             f"The loss of {type(self).__name__} was not finite for the fairness "
-            f"weights {broken}. They keep their best state before. {advice}",
+            f"weights {sorted(broken)}, first in the epochs "
+            f"{[min(epochs) for _, epochs in sorted(broken.items())]}. They keep their "
+            f"best state before. {advice}",
             UserWarning,
             stacklevel=4,
         )

@@ -43,16 +43,24 @@ class TrainingReportsMixin:
         if epoch is not None:
             self._report_divergence(epoch, is_first=n_before + len(rows) == 1)
         n_batches = sum(row["train_batch_count"] for row in rows)
-        n_undefined = sum(row["undefined_batches"] for row in rows)
-        if self.fairness_weight and n_undefined > _MAX_UNDEFINED * n_batches:
+        lacking = [row for row in rows if row["undefined_batches"]]
+        n_undefined = sum(row["undefined_batches"] for row in lacking)
+        if self._compares_groups and n_undefined > _MAX_UNDEFINED * n_batches:
+            counts = zip(self.group_labels_, net.n_lacking_)
             warnings.warn(
                 f"{type(self).__name__} could compare all groups in only "
-                f"{n_batches - n_undefined} of {n_batches} batches: a group (or one of "
-                "its classes) is so rare that the others had no sample of it. Raise "
-                f"batch_size (now {batch_size}).",
+                f"{n_batches - n_undefined} of {n_batches} batches. The others, first "
+                f"in epoch {lacking[0]['epoch']}, had no sample of the group(s) "
+                f"{[label for label, n in counts if n]}, or none of a class of theirs. "
+                f"Raise batch_size (now {batch_size}).",
                 UndefinedRateWarning,
                 stacklevel=5,
             )
+
+    @property
+    def _compares_groups(self):
+        """Whether training asks how groups differ."""
+        return bool(self.fairness_weight)
 
     def _warn_collapse(self, dataset, stacklevel, owner=None):
         """Warn of a penalty that is met by predictions which tell nobody apart."""
