@@ -169,10 +169,13 @@ class FairMixup(LossTerm):
         return cells * self.n_classes + y_first, joined & (y_first == y_second)
 
     def _scores_between(self, module, criterion, start, stop):
-        concentration = start.new_tensor(self.alpha)
-        t = torch.distributions.Beta(concentration, concentration).sample()
+        # Drawn on the CPU, so that all devices see the same, and none has to be read to
+        # be checked.
+        alpha = torch.tensor(self.alpha, dtype=start.dtype)
+        t = torch.distributions.Beta(alpha, alpha, validate_args=False).sample()
         # A place for each path, to differentiate by, though it is the same for all.
-        t = t.to(start.dtype).repeat(len(start)).requires_grad_()
+        t = t.to(start.device, non_blocking=True)
+        t = t.repeat(len(start)).requires_grad_()
         between = start + t[:, None] * (stop - start)
         return score_columns(criterion.scores(module(between), len(start))), t
 

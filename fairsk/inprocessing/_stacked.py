@@ -481,13 +481,9 @@ def _epoch(stack, folds, loss, optimizer):
     _set_mode(stack, loss, training=True)
     totals, penalties, n_batches = 0.0, 0.0, 0
     for batches in zip(*(fold.batches for fold in folds), strict=True):
-        X, y, groups, weight, n_rows = _stack_batches(batches)
-        objective, penalty = loss(stack.forward(X), y, groups, weight, n_rows)
-        optimizer.zero_grad()
-        objective.sum().backward()
-        optimizer.step()
+        total, penalty = _step(stack, batches, loss, optimizer)
         # No `.item()` here: a GPU is waited for once an epoch.
-        totals = totals + objective.detach() * n_rows
+        totals = totals + total
         if penalty is not None:
             penalties = penalties + penalty
         n_batches += 1
@@ -498,6 +494,16 @@ def _epoch(stack, folds, loss, optimizer):
         for row, value in zip(rows, (penalties / n_batches).flatten().tolist()):
             row["penalty"] = value
     return rows
+
+
+def _step(stack, batches, loss, optimizer):
+    """One step of all members; sum of the objective over the rows, and penalty."""
+    X, y, groups, weight, n_rows = _stack_batches(batches)
+    objective, penalty = loss(stack.forward(X), y, groups, weight, n_rows)
+    optimizer.zero_grad()
+    objective.sum().backward()
+    optimizer.step()
+    return objective.detach() * n_rows, penalty
 
 
 def _validate(stack, folds, loss):
@@ -539,7 +545,9 @@ def _stack_batches(batches):
     X, y, groups, weight = (
         None if column[0] is None else torch.stack(column) for column in zip(*columns)
     )
-    n_rows = X.new_tensor(sizes)[:, None] if padded else largest
+    if not padded:
+        return X, y, groups, weight, largest
+    n_rows = torch.stack([X.new_full((1,), size) for size in sizes])
     return X, y, groups, weight, n_rows
 
 

@@ -50,5 +50,7 @@ def as_float(array):
 def constant_like(values, array):
     """`values` (nested numbers) as an array of `array`'s kind, dtype and device."""
     if is_torch(array):
+        if isinstance(values, float):  # filled there: a copy would wait for a GPU
+            return array.new_full((), values)
         return array.new_tensor(values)
     return np.asarray(values, dtype=array.dtype)

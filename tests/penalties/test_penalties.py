@@ -3,6 +3,7 @@
 import copy
 import itertools
 import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -38,6 +39,7 @@ from fairsk.penalties import (
     WorstLossPenalty,
     get_penalty,
 )
+from tests.common.devices import NoUploads
 
 VARIANTS = {
     **PENALTIES,
@@ -732,6 +734,24 @@ def test_single_precision_agrees_up_to_rounding(name):
     torch.testing.assert_close(
         single.double(), penalty(p, y_true, groups, weight), rtol=1e-3, atol=1e-5
     )
+
+
+@every_penalty
+def test_a_device_is_neither_read_nor_sent_numbers(name):
+    # Tensors of this device have no values: reading one, as for a condition, raises.
+    logits, y_true, groups, weight = (x.to("meta") for x in make_batch())
+    logits = logits.detach().requires_grad_()
+    penalty = VARIANTS[name]().train()
+    for given, watch in (
+        (weight, nullcontext()),
+        (weight, NoUploads()),
+        (None, NoUploads()),
+    ):
+        with watch:  # constants go there in the first step
+            value = penalty(logits.softmax(-1), y_true, groups, given, n_groups=3)
+            value.backward()
+    assert value.is_meta
+    assert logits.grad.is_meta
 
 
 @pytest.mark.gpu
