@@ -69,4 +69,12 @@ def _stacked_cells(codes, probabilities, sample_weight, n_rows):
     if sample_weight is None:
         sample_weight = constant_like(1.0, probabilities)
     mass = group_mass(codes, n_rows, sample_weight)
-    return mass.swapaxes(-1, -2) @ probabilities
+    if mass.ndim != probabilities.ndim or mass.shape[-3] != 1:
+        return mass.swapaxes(-1, -2) @ probabilities
+    # The models of this axis share their samples: they are rows of one product, and
+    # the mass is not repeated for each.
+    rows = probabilities.swapaxes(-1, -2)
+    rows = rows.reshape(*rows.shape[:-3], -1, rows.shape[-1])
+    cells = rows @ mass[..., 0, :, :]
+    shape = (*probabilities.shape[:-2], probabilities.shape[-1], n_rows)
+    return cells.reshape(shape).swapaxes(-1, -2)

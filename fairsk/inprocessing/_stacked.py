@@ -321,7 +321,8 @@ class StackedLoss:
             )
             if not self.is_penalized:
                 return losses, None
-            return losses, torch.stack((torch.sigmoid(-z), torch.sigmoid(z)), dim=-1)
+            # Samples come last in memory, as they do in sums over them.
+            return losses, torch.stack((-z, z), dim=-2).sigmoid().mT
         shape = logits.shape[:-1]
         rows = class_logits(logits.flatten(0, -2), math.prod(shape), self.n_classes)
         per_sample = self.per_sample or torch.nn.CrossEntropyLoss(reduction="none")

@@ -92,6 +92,36 @@ def test_counts_match_a_loop(sample):
     np.testing.assert_allclose(group_counts(**tensors).numpy(), expected)
 
 
+@pytest.mark.parametrize("as_torch", [False, True])
+@pytest.mark.parametrize("shared", [False, True])
+def test_soft_counts_with_leading_axes_are_a_loop(shared, as_torch, rng):
+    # Two folds of three models: those of a fold may share its samples.
+    n_models = 1 if shared else 3
+    groups, y_true = rng.integers(3, size=(2, 2, n_models, 20))
+    weight = rng.uniform(size=(2, n_models, 20))
+    p = rng.dirichlet(np.ones(3), size=(2, 3, 20))
+    columns = (groups, y_true, p, weight)
+    if as_torch:
+        columns = tuple(torch.from_numpy(column) for column in columns)
+    *arguments, weights = columns
+    for sample_weight in (weights, None):
+        actual = group_counts(
+            *arguments, n_groups=3, n_classes=3, sample_weight=sample_weight
+        )
+        assert actual.shape == (2, 3, 3, 3, 3)
+        for fold, model in np.ndindex(2, 3):
+            place = (fold, 0 if shared else model)
+            expected = group_counts(
+                groups[place],
+                y_true[place],
+                p[fold, model],
+                n_groups=3,
+                n_classes=3,
+                sample_weight=None if sample_weight is None else weight[place],
+            )
+            np.testing.assert_allclose(actual[fold, model], expected)
+
+
 @given(samples())
 def test_soft_counts_of_certain_predictions_are_the_hard_counts(sample):
     hard = group_counts(**sample)
