@@ -52,6 +52,18 @@ class FairMLPClassifierCV(FairPathCV):
     class_weight : dict, "balanced" or None, default=None
         Factor of the loss of each class, by its label; "balanced" weighs all classes
         alike. The penalty does not change with it.
+    robustness_epsilon : float, default=0.0
+        Half of the loss is that of samples that an attack has moved by up to this much
+        in every feature, within the range of the feature. 0 attacks nothing.
+    robustness_steps : int, default=1
+        Gradient steps of the attack: 1 is FGSM, more are projected gradients.
+    mixup_alpha : float, default=0.0
+        Adds the fairness weight times the mean slope of the score along straight paths
+        between samples of two groups (of one class, where the penalty compares within
+        classes), at places from Beta(alpha, alpha): fair mixup. 0 adds nothing.
+    individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
+        Terms that ask for similar scores of similar samples, or of a sample and its
+        counterfactual.
     group_by : str, int, list of str or int, or callable, default=None
         Column(s) of X that hold the sensitive features, or a function of X that returns
         them. Not used where `sensitive_features` is passed.
@@ -141,6 +153,8 @@ class FairMLPClassifierCV(FairPathCV):
 
     The time grows less than in proportion to the number of weights, since small
     networks leave a processor idle; memory holds one copy of the data for each fold.
+    Attacks, mixup and individual fairness are computed network by network, and take the
+    time that they would take alone.
 
     Examples
     --------
@@ -184,6 +198,10 @@ class FairMLPClassifierCV(FairPathCV):
         disparity="difference",
         fairness_warmup=0,
         class_weight=None,
+        robustness_epsilon=0.0,
+        robustness_steps=1,
+        mixup_alpha=0.0,
+        individual_fairness=None,
         group_by=None,
         optimizer="adam",
         alpha=1e-4,
@@ -213,6 +231,10 @@ class FairMLPClassifierCV(FairPathCV):
         self.disparity = disparity
         self.fairness_warmup = fairness_warmup
         self.class_weight = class_weight
+        self.robustness_epsilon = robustness_epsilon
+        self.robustness_steps = robustness_steps
+        self.mixup_alpha = mixup_alpha
+        self.individual_fairness = individual_fairness
         self.group_by = group_by
         self.optimizer = optimizer
         self.alpha = alpha

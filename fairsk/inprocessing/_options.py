@@ -144,7 +144,7 @@ class FairMixup(LossTerm):
     def __call__(self, module, criterion, samples, y_true, y_pred):
         """Weighted mean of the absolute mean slopes."""
         X, groups = samples["X"], samples["groups"]
-        order = torch.randperm(len(X), device=X.device)
+        order = torch.randperm(len(X)).to(X.device, non_blocking=True)
         cells, joined = self._cells(groups, groups[order], y_true, y_true[order])
         if samples["sample_weight"] is not None:
             weight = samples["sample_weight"]
@@ -241,7 +241,7 @@ class LipschitzPairing(LossTerm):
         """Mean excess over the Lipschitz bound."""
         X = samples["X"] if self.columns is None else samples["X"][:, self.columns]
         scores = score_columns(criterion.scores(y_pred, len(X)))
-        order = torch.randperm(len(X), device=X.device)
+        order = torch.randperm(len(X)).to(X.device, non_blocking=True)
         apart = (scores - scores[order]).abs().sum(1)
         distance = (X - X[order]).square().sum(1).sqrt()
         excess = torch.relu(apart - self.constant * distance)

@@ -22,8 +22,10 @@ from fairsk.inprocessing._device import (
     seeded,
 )
 from fairsk.inprocessing._losses import is_cross_entropy
+from fairsk.inprocessing._options import LossOptionsMixin
 from fairsk.inprocessing._reports import _MAX_UNDEFINED
 from fairsk.inprocessing._stacked import Fold, StackedLoss, Watch, train
+from fairsk.inprocessing._stacked_terms import StackedTerms, member_terms
 from fairsk.metrics import get_scorer
 from fairsk.penalties import Penalty, get_penalty
 from fairsk.utils._rows import take_rows
@@ -49,6 +51,7 @@ class FairPathCV(BaseFairNetClassifier):
 
     _parameter_constraints: dict = {
         **BaseFairNetClassifier._parameter_constraints,
+        **LossOptionsMixin._parameter_constraints,
         "fairness_weights": [
             Interval(Integral, 1, None, closed="left"),
             "array-like",
@@ -297,7 +300,8 @@ class FairPathCV(BaseFairNetClassifier):
             net = self._initialized(template, seed, device)
             folds = [self._fold(net, template, d, seed) for d in datasets]
             with seeded(seed, device):
-                return self._train_stack(net, folds, weights)
+                terms = self._terms(template, folds, weights)
+                return self._train_stack(net, folds, weights, terms)
         except RuntimeError as error:
             is_smallest = len(weights) == 1 == len(datasets)
             if is_smallest or not is_out_of_memory(error):
@@ -351,7 +355,23 @@ class FairPathCV(BaseFairNetClassifier):
                 stacklevel=5,
             )
 
-    def _train_stack(self, net, folds, weights):
+    def _terms(self, template, folds, weights):
+        """What each member adds to its loss; None where none adds anything."""
+        if not (
+            self.robustness_epsilon or self.mixup_alpha or self.individual_fairness
+        ):
+            return None
+        # A member draws on from where its own start has left the generator.
+        net = template._make_net(folds[0].batches.dataset.X.device).initialize()
+        state = torch.get_rng_state()
+        members = [
+            member_terms(self._member(weight), fold, net.criterion_, state)
+            for fold in folds
+            for weight in weights
+        ]
+        return StackedTerms(net.module_, members)
+
+    def _train_stack(self, net, folds, weights, terms=None):
         """Trained members, a list of them for each fold."""
         stack = self._stack_class(net.module_, len(folds), len(weights))
         criterion = net.criterion_
@@ -383,6 +403,7 @@ class FairPathCV(BaseFairNetClassifier):
             max_iter=self.max_iter,
             cosine=self.learning_rate == "cosine",
             warmup=self.fairness_warmup,
+            terms=terms,
             log=_print_epoch if self.verbose else None,
         )
         n = len(weights)

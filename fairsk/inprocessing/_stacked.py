@@ -141,13 +141,22 @@ class StackedPerceptron:
 
     def state(self, member, parameters=None):
         """State of one member, by the names that the parameters have in the module."""
+        state = zip(self.names, self._by_name(parameters))
+        return {name: t[member].detach().clone() for name, t in state}
+
+    def unstacked(self):
+        """Parameters of each member by their names in the module, with gradients."""
+        by_member = zip(*(tensor.unbind() for tensor in self._by_name()))
+        return [dict(zip(self.names, tensors)) for tensors in by_member]
+
+    def _by_name(self, parameters=None):
+        """Weights and biases of all members, in the order of their names."""
         first, *others = self.parameters if parameters is None else parameters
         tensors = [first[..., :-1], first[..., -1:], *others]
-        state = {name: t[member].detach() for name, t in zip(self.names, tensors)}
-        return {
-            name: (t[:, 0] if name.endswith("bias") else t).clone()
-            for name, t in state.items()
-        }
+        return [
+            tensor[..., 0] if name.endswith("bias") else tensor
+            for name, tensor in zip(self.names, tensors)
+        ]
 
 
 class StackedModule:
@@ -212,6 +221,11 @@ class StackedModule:
         tensors = self.parameters if parameters is None else parameters
         state = {n: t[member].detach().clone() for n, t in zip(self.names, tensors)}
         return state | {n: b.clone() for n, b in self.buffers.items()}
+
+    def unstacked(self):
+        """Parameters of each member by their names in the module, with gradients."""
+        by_member = zip(*(tensor.unbind() for tensor in self.parameters))
+        return [dict(zip(self.names, tensors)) for tensors in by_member]
 
 
 def check_stackable(module):
@@ -425,7 +439,17 @@ class Watch:
 
 
 def train(
-    stack, folds, loss, optimizer, watch, *, max_iter, cosine, warmup=0, log=None
+    stack,
+    folds,
+    loss,
+    optimizer,
+    watch,
+    *,
+    max_iter,
+    cosine,
+    warmup=0,
+    terms=None,
+    log=None,
 ):
     """Train all members.
 
@@ -447,6 +471,8 @@ def train(
         Whether the learning rate falls to 0 along half a cosine.
     warmup : int, default=0
         Epochs in which the weights grow to their values.
+    terms : StackedTerms, default=None
+        What is added to the loss of a training batch.
     log : callable, default=None
         Told the number of the epoch, the members that train and their mean loss.
 
@@ -463,7 +489,7 @@ def train(
             factor = (1 + math.cos(math.pi * epoch / max_iter)) / 2
             optimizer.param_groups[0]["lr"] = rate * factor
         loss.ramp = warmup_share(epoch + 1, warmup)
-        rows = _epoch(stack, folds, loss, optimizer)
+        rows = _epoch(stack, folds, loss, optimizer, terms)
         if folds[0].valid is not None:
             for row, value in zip(rows, _validate(stack, folds, loss)):
                 row["valid_loss"] = value
@@ -477,12 +503,12 @@ def train(
     return watch.end()
 
 
-def _epoch(stack, folds, loss, optimizer):
+def _epoch(stack, folds, loss, optimizer, terms=None):
     """One pass over the batches; mean objective and penalty of each member."""
     _set_mode(stack, loss, training=True)
     totals, penalties, n_batches = 0.0, 0.0, 0
     for batches in zip(*(fold.batches for fold in folds), strict=True):
-        total, penalty = _step(stack, batches, loss, optimizer)
+        total, penalty = _step(stack, batches, loss, optimizer, terms)
         # No `.item()` here: a GPU is waited for once an epoch.
         totals = totals + total
         if penalty is not None:
@@ -497,10 +523,13 @@ def _epoch(stack, folds, loss, optimizer):
     return rows
 
 
-def _step(stack, batches, loss, optimizer):
+def _step(stack, batches, loss, optimizer, terms=None):
     """One step of all members; sum of the objective over the rows, and penalty."""
     X, y, groups, weight, n_rows = _stack_batches(batches)
-    objective, penalty = loss(stack.forward(X), y, groups, weight, n_rows)
+    logits = stack.forward(X)
+    objective, penalty = loss(logits, y, groups, weight, n_rows)
+    if terms is not None:
+        objective = objective + terms(stack, logits, batches, loss.ramp)
     optimizer.zero_grad()
     objective.sum().backward()
     optimizer.step()

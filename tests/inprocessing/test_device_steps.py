@@ -145,9 +145,9 @@ def test_a_step_of_a_path_reads_nothing_back(few, monkeypatch, path, weighted):
     X, y, groups = few
     step, seen = stacked._step, {}
 
-    def watched(stack, batches, loss, optimizer):
+    def watched(stack, batches, loss, optimizer, terms):
         seen.update(stack=stack, batches=batches, loss=loss)
-        return step(stack, batches, loss, optimizer)
+        return step(stack, batches, loss, optimizer, terms)
 
     monkeypatch.setattr(stacked, "_step", watched)
     weight = np.linspace(0.5, 2, len(y)) if weighted else None

@@ -8,7 +8,8 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.model_selection import PredefinedSplit
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
@@ -23,6 +24,7 @@ from fairsk.inprocessing import (
     FairMLPClassifierCV,
     FairMLPRegressor,
     FairNetClassifier,
+    FairNetClassifierCV,
     FairNetRegressor,
     GroupDROClassifier,
     LagrangianNetClassifier,
@@ -454,9 +456,71 @@ def test_robust_network_loses_less_under_attack(data):
     assert accuracy[0.5] > accuracy[0.0] + 0.05
 
 
-def test_paths_refuse_loss_terms():
-    with pytest.raises(TypeError, match="robustness_epsilon"):
-        FairMLPClassifierCV(robustness_epsilon=0.1)
+EVERY_TERM = {
+    "robustness_epsilon": 0.2,
+    "robustness_steps": 2,
+    "mixup_alpha": 0.5,
+    "individual_fairness": [
+        LipschitzPairing(0.01, 2.0),
+        CounterfactualPairing(lambda X: X.flip(1), 0.5),
+    ],
+}
+PATH = {**FULL, "max_iter": 3, "batch_size": 150}
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": True, "fairness": "equalized_odds"},
+        {"class_weight": "balanced", "fairness_warmup": 2, "fairness": "hsic"},
+    ],
+)
+def test_path_with_loss_terms_is_that_of_separate_fits(data, params):
+    X, y, groups = data
+    # Folds whose batches have other sizes draw other numbers.
+    cv = PredefinedSplit(np.repeat([0, 1], [280, 320]))
+    params = {**PATH, **EVERY_TERM, **params, "hidden_layer_sizes": 4}
+    weights = [0.0, 1.5]
+    path = FairMLPClassifierCV(weights, cv=cv, scoring="neg_log_loss", **params)
+    path.fit(X, y, sensitive_features=groups)
+    for position, weight in enumerate(weights):
+        alone = FairMLPClassifier(fairness_weight=weight, **params)
+        alone.fit(X, y, sensitive_features=groups)
+        member = path.estimators_[position]
+        np.testing.assert_allclose(member.loss_curve_, alone.loss_curve_, atol=1e-9)
+        np.testing.assert_allclose(
+            member.predict_proba(X), alone.predict_proba(X), atol=1e-9
+        )
+        for k, (train, test) in enumerate(cv.split(X)):
+            alone.fit(X[train], y[train], sensitive_features=groups[train])
+            score = path.path_results_[f"split{k}_test_neg_log_loss"][position]
+            expected = -log_loss(y[test], alone.predict_proba(X[test]))
+            assert score == pytest.approx(expected, abs=1e-9)
+
+
+def test_path_of_modules_with_loss_terms_is_that_of_separate_fits(data):
+    X, y, groups = data
+
+    def make(n_features):
+        layers = torch.nn.Linear(n_features, 3), torch.nn.LayerNorm(3), torch.nn.ELU()
+        return torch.nn.Sequential(*layers, make_linear(3))
+
+    params = {**PATH, **EVERY_TERM}
+    path = FairNetClassifierCV(make, [0.0, 2.0], cv=2, refit_path=True, **params)
+    path.fit(X, y, sensitive_features=groups)
+    for weight, member in zip([0.0, 2.0], path.estimators_):
+        alone = FairNetClassifier(make, fairness_weight=weight, **params)
+        alone.fit(X, y, sensitive_features=groups)
+        np.testing.assert_allclose(
+            member.predict_proba(X), alone.predict_proba(X), atol=1e-9
+        )
+
+
+def test_terms_of_a_path_that_are_none_raise(data):
+    X, y, groups = data
+    path = FairMLPClassifierCV([0.0, 1.0], individual_fairness=[object()], **PATH)
+    with pytest.raises(ValueError, match="LipschitzPairing"):
+        path.fit(X, y, sensitive_features=groups)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
