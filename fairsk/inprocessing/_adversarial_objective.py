@@ -8,7 +8,12 @@ from skorch.callbacks import Callback
 from skorch.dataset import unpack_data
 from torch.nn import functional
 
-from fairsk.inprocessing._adversary import known_of_groups, stratum_shares
+from fairsk.inprocessing._adversary import (
+    blind_perceptron,
+    known_of_groups,
+    reverse_gradient,
+    stratum_shares,
+)
 from fairsk.inprocessing._net import FairNet
 from fairsk.inprocessing._objectives import Objective, weights_of
 from fairsk.inprocessing._perceptron import MultilayerPerceptron
@@ -56,10 +61,7 @@ class AdversarialLoss(Objective):
         n_seen = (n_inputs + 1) * len(strata)
         sizes = [n_seen, *hidden, max(n_groups, 1)]
         # Rectified units die in this game, and an adversary without units is blind.
-        self.adversary = MultilayerPerceptron(sizes, "tanh")
-        with torch.no_grad():  # nothing may depend on which group comes first
-            self.adversary[-1].weight.zero_()
-            self.adversary[-1].bias.zero_()
+        self.adversary = blind_perceptron(sizes, "tanh")
         for name in ("shares", "centres", "scales", "places"):
             self.register_buffer(name, torch.zeros(0))
 
@@ -147,23 +149,10 @@ class AdversarialLoss(Objective):
         self.last_penalty = None
         if not self.has_game:
             return loss
-        term = known(lambda seen: _Reversal.apply(seen, self.weight))
+        term = known(lambda seen: reverse_gradient(seen, self.weight))
         self.last_penalty = term.detach()
         # Its value is what the network minimises.
         return loss - term + (1 + self.weight) * self.last_penalty
-
-
-class _Reversal(torch.autograd.Function):
-    """The identity, whose gradient is turned round and weighted."""
-
-    @staticmethod
-    def forward(ctx, tensor, weight):
-        ctx.weight = weight
-        return tensor.view_as(tensor)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return -ctx.weight * gradient, None
 
 
 class ProjectionNet(FairNet):

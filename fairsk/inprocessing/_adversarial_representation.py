@@ -20,6 +20,7 @@ from torch.nn import functional
 from fairsk.base import GroupAwareMixin
 from fairsk.definitions import DEFINITIONS, FairnessDefinition, get_definition
 from fairsk.inprocessing._adversary import (
+    blind_perceptron,
     each_stratum,
     known_of_groups,
     label_strata,
@@ -422,13 +423,11 @@ class AdversarialRepresentation(
         for name, (n_in, n_out) in ends.items():
             order = hidden[::-1] if name == "decoder" else hidden
             sizes = [n_in, *order, n_out]
-            networks[name] = MultilayerPerceptron(sizes, self.activation)
-        with torch.no_grad():  # nothing may depend on which group comes first
-            if "decoder" in networks:
+            make = blind_perceptron if name == "adversary" else MultilayerPerceptron
+            networks[name] = make(sizes, self.activation)
+        if "decoder" in networks:
+            with torch.no_grad():  # nothing may depend on which group comes first
                 networks["decoder"][0].weight[:, n_code:] = 0
-            if "adversary" in networks:
-                networks["adversary"][-1].weight.zero_()
-                networks["adversary"][-1].bias.zero_()
         return networks.to(self._torch_dtype)
 
     def _train(self, game, batches):

@@ -1,9 +1,63 @@
-"""What an adversary sees, and how much it knows of the group."""
+"""What an adversary is and sees, and how much it knows of the group."""
 
 import numpy as np
 import torch
 
 from fairsk.definitions import DEFINITIONS
+from fairsk.inprocessing._perceptron import MultilayerPerceptron
+
+
+def blind_perceptron(layer_sizes, activation):
+    """A perceptron whose outputs are 0 at first, whatever the groups are called.
+
+    Parameters
+    ----------
+    layer_sizes : list of int
+        Widths, from what it sees to one logit for each group.
+    activation : str
+        Name of the activation.
+
+    Returns
+    -------
+    perceptron : MultilayerPerceptron
+        Its last layer is zero: nothing depends on which group comes first.
+    """
+    perceptron = MultilayerPerceptron(layer_sizes, activation)
+    with torch.no_grad():
+        perceptron[-1].weight.zero_()
+        perceptron[-1].bias.zero_()
+    return perceptron
+
+
+class _Reversal(torch.autograd.Function):
+    """The identity, whose gradient is turned round and weighted."""
+
+    @staticmethod
+    def forward(ctx, tensor, weight):
+        ctx.weight = weight
+        return tensor.view_as(tensor)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return -ctx.weight * gradient, None
+
+
+def reverse_gradient(tensor, weight):
+    """The tensor, whose gradient is turned round and weighted (Ganin et al., 2016).
+
+    Parameters
+    ----------
+    tensor : float tensor
+        What an adversary is to see.
+    weight : float
+        Scale of the gradient.
+
+    Returns
+    -------
+    tensor : float tensor
+        The same values.
+    """
+    return _Reversal.apply(tensor, weight)
 
 
 def label_strata(definition, n_classes, owner):

@@ -7,8 +7,10 @@ import torch
 from skorch.callbacks import Callback
 from torch.nn import functional
 
+from fairsk.inprocessing._adversary import blind_perceptron, reverse_gradient
 from fairsk.inprocessing._losses import PenalizedLoss
 from fairsk.inprocessing._net import FairNet
+from fairsk.inprocessing._objectives import exponentiated_step_
 from fairsk.text._embedding import POOL
 
 
@@ -66,33 +68,15 @@ class Adversary(torch.nn.Module):
     def __init__(self, n_hidden, n_groups, n_classes):
         super().__init__()
         self.n_classes = n_classes
-        self.layers = torch.nn.Sequential(
-            torch.nn.Linear(n_hidden + n_classes, 64),
-            torch.nn.ReLU(),
-            torch.nn.Linear(64, n_groups),
-        )
-        # At first it knows nothing, whatever the groups are called.
-        torch.nn.init.zeros_(self.layers[-1].weight)
-        torch.nn.init.zeros_(self.layers[-1].bias)
+        self.layers = blind_perceptron([n_hidden + n_classes, 64, n_groups], "relu")
 
     def forward(self, embedding, y_true, weight):
         """Logits of the groups; `weight` scales the gradient that is turned round."""
-        seen = _Reverse.apply(embedding, weight)
+        seen = reverse_gradient(embedding, weight)
         if self.n_classes:
             told = functional.one_hot(y_true, self.n_classes).to(seen.dtype)
             seen = torch.cat([seen, told], dim=1)
         return self.layers(seen)
-
-
-class _Reverse(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x, weight):
-        ctx.weight = weight
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, gradient):
-        return -ctx.weight * gradient, None
 
 
 class TextLoss(PenalizedLoss):
@@ -137,8 +121,13 @@ class TextLoss(PenalizedLoss):
         self.adversary_weight = adversary_weight
         self.dro_step_size = dro_step_size
         self.warmth = 1.0  # goes from 0 to 1 while fairness warms up
-        n_cells = n_groups * n_classes
-        self.register_buffer("cell_weight", torch.full((n_cells,), 1 / n_cells))
+        equal = torch.zeros(n_groups * n_classes).log_softmax(dim=0)
+        self.register_buffer("log_weights", equal)
+
+    @property
+    def cell_weight(self):
+        """Weight of each group and class."""
+        return self.log_weights.exp()
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Loss of a batch; the penalty alone stays in `last_penalty`."""
@@ -171,15 +160,13 @@ class TextLoss(PenalizedLoss):
         """Mean losses of group and class, weighted towards the largest."""
         weight = torch.ones_like(losses) if sample_weight is None else sample_weight
         cells = groups * self.n_classes + y_true
-        n_cells = len(self.cell_weight)
+        n_cells = len(self.log_weights)
         total = losses.new_zeros(n_cells).index_add(0, cells, losses * weight)
         mass = losses.new_zeros(n_cells).index_add(0, cells, weight)
         means = total / mass.clamp(min=1e-12)
         if self.training:
-            with torch.no_grad():
-                # A cell without a sample in this batch keeps its weight.
-                raised = self.cell_weight * (self.dro_step_size * means).exp()
-                self.cell_weight.copy_(raised / raised.sum())
+            # A cell without a sample in this batch gains nothing.
+            exponentiated_step_(self.log_weights, means.detach(), self.dro_step_size)
         weights = self.cell_weight * (mass > 0)
         return (weights * means).sum() / weights.sum()
 
