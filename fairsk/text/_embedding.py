@@ -1,5 +1,6 @@
 """From texts to one vector each, by a loaded model."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +81,28 @@ def tokenize(loaded, texts, max_length=None):
     )
     ids = encoded["input_ids"]
     return TokenizedTexts(ids, _count_truncated(loaded, texts, encoded, limit), limit)
+
+
+def warn_truncated(owner, tokens, *, stacklevel=2):
+    """Warn of texts that were cut.
+
+    Parameters
+    ----------
+    owner : str
+        Who cuts them.
+    tokens : TokenizedTexts
+        The tokens of distinct texts.
+    stacklevel : int, default=2
+        As that of :func:`warnings.warn`, for the caller.
+    """
+    if tokens.n_truncated:
+        warnings.warn(
+            f"{owner} cuts texts after {tokens.max_length} tokens. "
+            f"{tokens.n_truncated} of {len(tokens)} distinct texts are longer. What "
+            "stands behind is not read: raise `max_length`, or split the texts.",
+            UserWarning,
+            stacklevel=stacklevel + 1,
+        )
 
 
 def _count_truncated(loaded, texts, encoded, limit):

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from fairsk.base import GroupAwareMixin
 from fairsk.preprocessing import ConceptProbe
-from fairsk.text._embedding import POOLINGS, embed_batches, tokenize
+from fairsk.text._embedding import POOLINGS, embed_batches, tokenize, warn_truncated
 from fairsk.text._models import load_model
 from fairsk.text._tags import TextInputMixin
 from fairsk.text._validation import read_texts
@@ -185,11 +185,13 @@ class LayerwiseProbe(TextInputMixin, GroupAwareMixin, BaseEstimator):
         loaded = load_model(
             self.model, device=self.device, dtype=self.dtype, owner=type(self).__name__
         )
+        tokens = tokenize(loaded, texts, self.max_length)
+        warn_truncated(type(self).__name__, tokens, stacklevel=4)
         layers = range(loaded.model.config.num_hidden_layers + 1)
         embeddings = None
         for positions, vectors in embed_batches(
             loaded,
-            tokenize(loaded, texts, self.max_length),
+            tokens,
             pooling=self.pooling,
             layers=layers,
             batch_size=self.batch_size,

@@ -66,6 +66,8 @@ def _typo(word, random_state, synonyms):
         word[:i] + word[i] + word[i:],
         word[:i] + near[:1] + word[i + 1 :] if near else word[:i] + word[i:],
     ]
+    # Two letters that are alike can change places and nothing is changed.
+    ways = [way for way in ways if way != word]
     return ways[random_state.randint(len(ways))]
 
 

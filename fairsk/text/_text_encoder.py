@@ -1,7 +1,6 @@
 """Texts to embeddings, by any language model, each distinct text once."""
 
 import marshal
-import warnings
 from numbers import Integral
 from os import PathLike
 from types import FunctionType
@@ -17,7 +16,7 @@ from sklearn.base import (
 
 from fairsk.text import _models
 from fairsk.text._cache import EmbeddingCache, get_cache
-from fairsk.text._embedding import POOLINGS, embed_batches, tokenize
+from fairsk.text._embedding import POOLINGS, embed_batches, tokenize, warn_truncated
 from fairsk.text._tags import TextInputMixin
 from fairsk.text._validation import read_texts
 from fairsk.utils._sklearn import Interval, Options, StrOptions, _fit_context
@@ -259,14 +258,7 @@ class TextEncoder(
             owner=type(self).__name__,
         )
         tokens = tokenize(loaded, texts, self.max_length)
-        if tokens.n_truncated:
-            warnings.warn(
-                f"{type(self).__name__} cuts texts after {tokens.max_length} tokens. "
-                f"{tokens.n_truncated} of {len(texts)} distinct texts are longer. What "
-                "stands behind is not read: raise `max_length`, or split the texts.",
-                UserWarning,
-                stacklevel=5,
-            )
+        warn_truncated(type(self).__name__, tokens, stacklevel=5)
         batches = embed_batches(
             loaded,
             tokens,

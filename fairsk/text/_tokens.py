@@ -1,12 +1,10 @@
 """Tokenised texts, their frozen hidden states, and batches of like length."""
 
-import warnings
-
 import numpy as np
 import torch
 
 from fairsk.inprocessing._batches import StratifiedBatches
-from fairsk.text._embedding import tokenize
+from fairsk.text._embedding import tokenize, warn_truncated
 
 # Texts of one forward pass without gradients.
 _BLOCK_TEXTS = 64
@@ -38,15 +36,7 @@ class TokenStore:
         position = {}
         self.index = np.array([position.setdefault(t, len(position)) for t in texts])
         tokenized = tokenize(loaded, list(position), max_length)
-        if tokenized.n_truncated:
-            warnings.warn(
-                f"{owner} cuts texts after {tokenized.max_length} tokens. "
-                f"{tokenized.n_truncated} of {len(position)} distinct texts are "
-                "longer. What stands behind is not read: raise `max_length`, or split "
-                "the texts.",
-                UserWarning,
-                stacklevel=5,
-            )
+        warn_truncated(owner, tokenized, stacklevel=5)
         self.tokens = [torch.tensor(ids or [0]) for ids in tokenized.ids]
         self.lengths = np.array([len(ids) for ids in self.tokens])
         self.pad_token = loaded.tokenizer.pad_token_id or 0

@@ -1,6 +1,7 @@
 """A causal language model as a classifier, by the likelihood of the labels' words."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from numbers import Integral
 
@@ -222,10 +223,21 @@ class ZeroShotClassifier(TextInputMixin, ClassifierMixin, BaseEstimator):
         options = {"add_special_tokens": False, "verbose": False}
         before = loaded.tokenizer(prompts, **options)["input_ids"]
         after = loaded.tokenizer(continuations, **options)["input_ids"]
-        texts, n_given = [], []
-        for prompt, words in zip(before, after):
-            room = max(limit - len(words) - 1, 0)
+        texts, n_given, cut = [], [], set()
+        for text, prompt, words in zip(prompts, before, after):
+            room = len(prompt) if limit is None else max(limit - len(words) - 1, 0)
+            if len(prompt) > room:
+                cut.add(text)
             kept = with_start(loaded, prompt[max(len(prompt) - room, 0) :])
             texts.append([*kept, *words])
             n_given.append(max(len(kept), 1))
+        if cut:
+            warnings.warn(
+                f"{type(self).__name__} cuts prompts to their last {limit} tokens, the "
+                f"class included. {len(cut)} of {len(set(prompts))} prompts are "
+                "longer. What stands before is not read: raise `max_length`, or split "
+                "the texts.",
+                UserWarning,
+                stacklevel=5,
+            )
         return causal_log_likelihood(loaded, texts, n_given)

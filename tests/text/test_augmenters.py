@@ -183,6 +183,12 @@ def test_perturbed_text_keeps_a_word(text, seed, kind, rate):
         assert re.search(r"\w", texts[1])
 
 
+@given(st.from_regex(r"\A\w{2,12}\Z"), st.integers(0, 100))
+def test_a_typo_changes_the_word(word, seed):
+    augmenter = PerturbationAugmenter(["typo"], rate=1.0, random_state=seed)
+    assert augmenter.fit_resample([word], [1])[0][1] != word
+
+
 def test_rate_is_the_share_of_words_changed():
     text = " ".join(["word"] * 2000)
     for rate in (0.1, 0.5):

@@ -43,3 +43,11 @@ def test_groups_may_come_from_a_function_of_the_texts(tiny_bert):
         tiny_bert, probe=PROBE, device="cpu", group_by=lambda X: [t[0] for t in X]
     )
     assert by_pronoun.fit(TEXTS).group_labels_ == ["h", "s"]
+
+
+def test_texts_that_are_cut_are_counted(tiny_bert):
+    probe = LayerwiseProbe(tiny_bert, probe=PROBE, device="cpu", max_length=5)
+    texts = ["he " * 9, *TEXTS[1:]]
+    message = "LayerwiseProbe cuts texts after 5 tokens.* of 40 distinct texts"
+    with pytest.warns(UserWarning, match=message):
+        probe.fit(texts, sensitive_features=GROUPS)
