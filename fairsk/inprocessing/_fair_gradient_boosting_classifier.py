@@ -515,9 +515,10 @@ class _Lagrangian:
             coefficient = (table[:, 1] - table[:, 0])[cells]
             p = expit(score)
             slope = p * (1 - p)
-            # The soft counts are not convex; this bounds their curvature from above.
-            hessian = slope * (1 + abs(coefficient))
-            return p - self.y + coefficient * slope, hessian
+            # The price of soft counts is not convex: where it bends down, the steps
+            # are those of the loss alone.
+            bend = np.maximum(coefficient * (1 - 2 * p), 0.0)
+            return p - self.y + coefficient * slope, slope * (1 + bend)
         p = softmax(score, axis=1)
         coefficient = table[cells]
         coefficient = coefficient - (p * coefficient).sum(axis=1, keepdims=True)
@@ -525,7 +526,8 @@ class _Lagrangian:
         gradient[np.arange(len(p)), self.y] -= 1
         # Classes move together: K / (K - 1) keeps their joint step a Newton step.
         factor = self.n_classes / (self.n_classes - 1)
-        return gradient, factor * p * (1 - p) * (1 + abs(coefficient))
+        bend = np.maximum(coefficient * (1 - 2 * p), 0.0)
+        return gradient, factor * p * (1 - p + bend)
 
     def _counts(self, y_pred):
         return group_counts(
