@@ -111,7 +111,9 @@ def hsic(fairness):
 
 
 def _conditioned(data, fairness, seed):
-    net = ConditionedFairMLPClassifier(fairness, random_state=seed, device="cpu")
+    net = ConditionedFairMLPClassifier(
+        fairness=fairness, random_state=seed, device="cpu"
+    )
     net.fit(data.X, data.y, sensitive_features=data.group)
     for weight in (0.0, *np.geomspace(0.03, net.max_fairness_weight, 15)):
         yield float(weight), lambda X, w=weight: net.predict(X, fairness_weight=w)
