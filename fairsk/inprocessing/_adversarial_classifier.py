@@ -73,7 +73,7 @@ class AdversarialClassifier(AdversarialMixin, BaseFairNetClassifier):
         Adds the weight of the adversary times the mean slope of the score along
         straight paths between samples of two groups (of one class, where `fairness`
         compares within classes), at places from Beta(alpha, alpha): fair mixup. 0 adds
-        nothing. A continuous attribute has no paths.
+        nothing. A continuous attribute has no paths and raises.
     individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
         Terms that ask for similar scores of similar samples, or of a sample and its
         counterfactual.

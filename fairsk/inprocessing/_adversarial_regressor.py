@@ -64,7 +64,7 @@ class AdversarialRegressor(AdversarialMixin, BaseFairNetRegressor):
     mixup_alpha : float, default=0.0
         Adds the weight of the adversary times the mean slope of the score along
         straight paths between samples of two groups, at places from Beta(alpha, alpha):
-        fair mixup. 0 adds nothing. A continuous attribute has no paths.
+        fair mixup. 0 adds nothing. A continuous attribute has no paths and raises.
     individual_fairness : LipschitzPairing, CounterfactualPairing or list, default=None
         Terms that ask for similar scores of similar samples, or of a sample and its
         counterfactual.

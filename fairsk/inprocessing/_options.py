@@ -375,13 +375,19 @@ class LossOptionsMixin:
             terms.append(
                 AdversarialExamples(self.robustness_epsilon, self.robustness_steps)
             )
-        if self.mixup_alpha and self.fairness_weight and self.group_labels_ != []:
+        if self.mixup_alpha and self.fairness_weight:
             terms.append(self._mixup())
         terms += self._individual_terms()
         names = getattr(self, "feature_names_in_", None)
         return [term.prepare(dataset, names) for term in terms]
 
     def _mixup(self):
+        if self.group_labels_ == []:
+            raise ValueError(
+                f"{type(self).__name__} needs groups, between which mixup_alpha draws "
+                "paths. Got a continuous sensitive feature. Set mixup_alpha=0, or cut "
+                "the feature into intervals, whose labels are groups."
+            )
         within = self._n_classes and self._compares_within_classes
         return FairMixup(
             self.mixup_alpha,

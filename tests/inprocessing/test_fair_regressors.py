@@ -186,6 +186,13 @@ def test_classifier_takes_a_continuous_attribute(aged):
     assert clf.group_names_in_ == ["age"]
 
 
+def test_mixup_needs_groups(aged):
+    X, y, age = aged
+    reg = FairMLPRegressor(fairness="covariance", mixup_alpha=0.5, max_iter=1)
+    with pytest.raises(ValueError, match="between which mixup_alpha draws"):
+        reg.fit(X, y, sensitive_features=age)
+
+
 def test_continuous_attribute_is_read_from_X_too(aged):
     X, y, age = aged
     X = np.column_stack([X, age])
