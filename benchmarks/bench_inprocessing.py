@@ -157,7 +157,7 @@ def _boosting(data, fairness, seed):
 
 
 def _reduction(base):
-    """Ours; it is beside the module of this table, and its rows are told apart."""
+    """Ours, of another module."""
 
     def fit(data, fairness, seed):
         for tolerance in (0.005, 0.02, 0.05, 0.1):
@@ -333,6 +333,7 @@ TRAINERS = {
         _lego, "sklego", fairness=("demographic_parity",), binary=True
     ),
 }
+REDUCTIONS = ("reduction, boosted trees", "reduction, logistic")
 _QUICK = ("boosted trees", "logistic regression")
 
 
@@ -429,6 +430,8 @@ def read_frontier(runs, constant):
 def _best_of_sides(about, runs, constant):
     """The best of ours and of the peers at each disparity, and the points between.
 
+    Twice: of the module `inprocessing` alone, and with our reductions.
+
     Parameters
     ----------
     about : dict
@@ -439,42 +442,51 @@ def _best_of_sides(about, runs, constant):
         Accuracy of the constant classifier.
     """
     peers = [name for name in runs if TRAINERS[name].peer is not None]
-    ours = [name for name in runs if name not in peers]
-    if not ours or not peers:
+    all_ours = [name for name in runs if name not in peers]
+    alone = [name for name in all_ours if name not in REDUCTIONS]
+    if not alone or not peers:
         return []
-
-    n_seeds = len(runs[ours[0]])
-
-    def best_of(names, seeds):
-        fronts = [
-            read_frontier([run for s in seeds for run in runs[name][s]], constant)
-            for name in names
+    rows = [about | {"method": "best of the peers"} | _best(runs, peers, constant)]
+    for ours, what in ((alone, ""), (all_ours, " with reductions")):
+        best = _best(runs, ours, constant)
+        ahead, error = _compare(runs, ours, peers, constant)
+        worst = {} if what else {"ahead": min(ahead.values())}
+        rows += [
+            about | {"method": f"best of fairsk{what}"} | best,
+            about | {"method": f"points ahead{what}"} | ahead | worst,
+            about | {"method": "standard error of these"} | error,
         ]
-        return {column: max(front[column] for front in fronts) for column in fronts[0]}
-
-    ours_best, peers_best = (best_of(side, range(n_seeds)) for side in (ours, peers))
-    ahead = {c: 100 * (ours_best[c] - peers_best[c]) for c in ours_best}
-    # A jackknife over the seeds, whose splits are drawn anew.
-    spread = {}
-    if n_seeds > 1:
-        without = [
-            [
-                best_of(side, [s for s in range(n_seeds) if s != left_out])
-                for side in (ours, peers)
-            ]
-            for left_out in range(n_seeds)
-        ]
-        for c in ahead:
-            figures = np.array([100 * (a[c] - b[c]) for a, b in without])
-            spread[c] = float(np.sqrt((n_seeds - 1) * figures.var()))
-    rows = [
-        about | {"method": "best of fairsk"} | ours_best,
-        about | {"method": "best of the peers"} | peers_best,
-        about | {"method": "points ahead"} | ahead | {"ahead": min(ahead.values())},
-    ]
-    if spread:
-        rows.append(about | {"method": "standard error of these"} | spread)
     return rows
+
+
+def _best(runs, methods, constant, left_out=None):
+    """Largest accuracy of the methods at each disparity, over all seeds but one."""
+    fronts = []
+    for name in methods:
+        kept = [cell for s, cell in enumerate(runs[name]) if s != left_out]
+        fronts.append(read_frontier([r for cell in kept for r in cell], constant))
+    return {column: max(front[column] for front in fronts) for column in fronts[0]}
+
+
+def _compare(runs, ours, peers, constant):
+    """Points between the best of two sides, and their standard errors.
+
+    By a jackknife over the seeds, each of which draws its splits anew.
+    """
+
+    def points(left_out=None):
+        a, b = (_best(runs, side, constant, left_out) for side in (ours, peers))
+        return {column: 100 * (a[column] - b[column]) for column in a}
+
+    n_seeds, ahead = len(runs[ours[0]]), points()
+    if n_seeds == 1:
+        return ahead, {}
+    without = [points(seed) for seed in range(n_seeds)]
+    error = {
+        c: float(np.sqrt((n_seeds - 1) * np.var([p[c] for p in without])))
+        for c in ahead
+    }
+    return ahead, error
 
 
 def _is(task, fairness):
