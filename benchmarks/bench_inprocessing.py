@@ -398,7 +398,7 @@ def run(n_rows, context):
         _, y, _ = TASKS[task].read()
         constant = max(np.mean(y), 1 - np.mean(y))
         for fairness in FAIRNESS:
-            about = {"task": task, "fairness": fairness}
+            about = {"part": fairness, "data": task}
             runs, failed = {}, []
             for name in methods:
                 if not _takes(TRAINERS[name], task, fairness, context):
@@ -454,7 +454,7 @@ def _best_of_sides(about, runs, constant):
         rows += [
             about | {"method": f"best of fairsk{what}"} | best,
             about | {"method": f"points ahead{what}"} | ahead | worst,
-            about | {"method": "standard error of these"} | error,
+            about | {"method": f"standard error{what}"} | error,
         ]
     return rows
 
@@ -490,7 +490,7 @@ def _compare(runs, ours, peers, constant):
 
 
 def _is(task, fairness):
-    return lambda row: (row["task"], row["fairness"]) == (task, fairness)
+    return lambda row: (row["data"], row["part"]) == (task, fairness)
 
 
 ENTRY = Entry(

@@ -280,7 +280,9 @@ def comparison_table(folder, name, part):
     keys = {"n", "part", "data", "method", "seeds"}
     measures = [key for key in rows[0] if key not in keys and key[:2] != "+-"]
     cells = {
-        (row["method"], row["data"]): " ".join(_share(row[m]) for m in measures)
+        (row["method"], row["data"]): " ".join(
+            _share(row[m]) for m in measures if m in row
+        )
         for row in rows
     }
     methods, data = (list(dict.fromkeys(column)) for column in zip(*cells))
