@@ -151,8 +151,8 @@ class GroupDROClassifier(ObjectiveMixin, PerceptronMixin, BaseFairNetClassifier)
     >>> clf = GroupDROClassifier(max_iter=5, random_state=0)
     >>> clf.fit(X, y, sensitive_features=groups).predict_proba(X).shape
     (1000, 2)
-    >>> clf.cell_weights_.sum().round(3)
-    np.float64(1.0)
+    >>> float(clf.cell_weights_.sum().round(3))
+    1.0
     """
 
     # Common checks: what falls is the largest error of the groups.

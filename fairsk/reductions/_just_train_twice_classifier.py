@@ -93,8 +93,8 @@ class JustTrainTwiceClassifier(
     >>> from fairsk.reductions import JustTrainTwiceClassifier
     >>> X, y, group = make_biased_classification(random_state=0)
     >>> clf = JustTrainTwiceClassifier(LogisticRegression(), first_params={"C": 0.01})
-    >>> clf.fit(X, y).error_mask_.mean().round(2)
-    np.float64(0.17)
+    >>> float(clf.fit(X, y).error_mask_.mean().round(2))
+    0.17
     """
 
     _parameter_constraints: dict = {

@@ -860,9 +860,9 @@ def test_worst_log_loss_is_that_of_scikit_learn():
     p = logits.softmax(-1)
     expected = max(
         log_loss(
-            y_true[groups == g],
-            p[groups == g].detach(),
-            sample_weight=weight[groups == g],
+            y_true[groups == g].numpy(),
+            p[groups == g].detach().numpy(),
+            sample_weight=weight[groups == g].numpy(),
             labels=[0, 1],
         )
         for g in range(3)
