@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from fairsk.definitions import group_counts
 from fairsk.inprocessing._losses import (
     SampleLoss,
     binary_logit,
@@ -405,12 +406,10 @@ class LagrangianLoss(Objective):
         # Numerators and denominators of the rates, as (2, n_rates, n_cells).
         tables = np.stack(definition.class_tables(n_classes))
         self.register_buffer("tables", torch.as_tensor(tables).flatten(2))
-        # A row with a one for each group and class.
-        self.register_buffer("places", torch.eye(n_groups * n_classes))
 
     def prepare(self, dataset, n_batches):
         """Start without multipliers."""
-        for name in ("multipliers", "signs", "tables", "places"):
+        for name in ("multipliers", "signs", "tables"):
             setattr(self, name, getattr(self, name).to(dataset.X))
         self.multipliers = torch.zeros_like(self.multipliers)
         self.running = RunningMean(min(DEFAULT_WINDOW, n_batches))
@@ -419,28 +418,28 @@ class LagrangianLoss(Objective):
         """Sum of the losses and counts of the predicted classes, flat in one tensor."""
         outputs, losses = self.losses(y_pred, y_true)
         losses = self.weigh(losses, y_true, sample_weight)
-        cells = groups * self.n_classes + y_true
-        counts = self._counts(outputs, cells, sample_weight)
+        counts = self._counts(outputs, y_true, groups, sample_weight)
         return torch.cat([losses.sum()[None], counts.flatten()])
 
     def undefined(self, strata):
         """Which rates are undefined; as :meth:`SampleLoss.undefined`."""
         return DefinitionPenalty(self.definition).undefined(strata)
 
-    def _counts(self, outputs, cells, sample_weight):
-        """Counts of the predicted classes, of shape (n_groups * n_classes, n_classes).
-
-        They are `group_counts`, by a product, which takes less time on small batches.
-        """
+    def _counts(self, outputs, y_true, groups, sample_weight):
+        """Counts of the predicted classes."""
         hard = predicted_classes(outputs)
         if outputs.ndim == 1:
             hard = torch.stack((~hard, hard), dim=1)
         else:
             hard = functional.one_hot(hard, self.n_classes)
-        hard = hard.to(outputs.dtype)
-        if sample_weight is not None:
-            hard = hard * sample_weight[:, None]
-        return self.places.index_select(0, cells).T @ hard
+        return group_counts(
+            groups,
+            y_true,
+            hard.to(outputs.dtype),
+            n_groups=self.n_groups,
+            n_classes=self.n_classes,
+            sample_weight=sample_weight,
+        )
 
     def forward(self, y_pred, y_true, groups, sample_weight=None):
         """Lagrangian of a batch."""
@@ -449,7 +448,7 @@ class LagrangianLoss(Objective):
         if self.n_groups > 1:
             cells = groups * self.n_classes + y_true
             with torch.no_grad():
-                counts = self._counts(outputs, cells, sample_weight)
+                counts = self._counts(outputs, y_true, groups, sample_weight)
                 counts = self.running(counts) if self.training else counts
                 # The price is a sum over the samples, not a mean.
                 costs = (len(y_true) * self._costs(counts)).index_select(0, cells)
@@ -466,7 +465,7 @@ class LagrangianLoss(Objective):
         While training, the multipliers make their step before.
         """
         # Both totals of each rate, as (2, n_rates, n_groups).
-        totals = self.tables @ counts.view(self.n_groups, -1).T
+        totals = self.tables @ counts.reshape(self.n_groups, -1).T
         numerators, mass = totals.unbind()
         present = mass > 0
         mass = torch.where(present, mass, 1.0)

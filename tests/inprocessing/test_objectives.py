@@ -79,7 +79,7 @@ def test_counts_of_the_lagrangian_are_group_counts(n_classes):
     y = torch.as_tensor(rng.integers(n_classes, size=N_SAMPLES))
     groups = torch.as_tensor(rng.integers(N_GROUPS, size=N_SAMPLES))
     weight = torch.as_tensor(rng.random(N_SAMPLES))
-    counts = criterion._counts(logits, groups * n_classes + y, weight)
+    counts = criterion._counts(logits, y, groups, weight)
     expected = group_counts(
         groups.numpy(), y.numpy(), logits.argmax(1).numpy(),
         n_groups=N_GROUPS, n_classes=n_classes, sample_weight=weight.numpy(),
